@@ -1,0 +1,72 @@
+"""From texts to tokens: the same for training, for scoring and for the TRL trainers."""
+
+from typing import Any, NamedTuple
+
+from assay_pods.common.context import BadInputError
+
+TOKENS_MAX = 512
+"""The longest prompt and completion together that a run accepts."""
+
+
+class Text(NamedTuple):
+    """A rendered prompt and one completion of it."""
+
+    prompt: str
+    completion: str
+
+
+class Encoded(NamedTuple):
+    """Token ids of a prompt and of its completion; the completion ends with the end-of-sequence token."""
+
+    prompt_ids: list[int]
+    completion_ids: list[int]
+
+
+class Encoder:
+    """Renders prompts and turns texts into tokens with the model's own tokenizer.
+
+    Prompts are rendered by the chat template into plain text, and completions end with the end-of-sequence token: exactly what the TRL
+    trainers make of rows in the non-conversational prompt-completion form.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        """Keeps the tokenizer, which must have a chat template and an end-of-sequence token.
+
+        Raises:
+            BadInputError: MODEL_UNSUPPORTED, when one of the two is missing.
+        """
+        if not tokenizer.chat_template or tokenizer.eos_token is None:
+            raise BadInputError(
+                "MODEL_UNSUPPORTED", "wanted a tokenizer with a chat template and an end-of-sequence token, got one without"
+            )
+        self.tokenizer = tokenizer
+        first = tokenizer("a").input_ids[0]
+        self._adds_bos = tokenizer.bos_token_id is not None and first == tokenizer.bos_token_id
+
+    def render(self, messages: list[dict[str, str]]) -> str:
+        """Gives the prompt as text, up to where the assistant speaks; a start token that the tokenizer adds itself is left out."""
+        text: str = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        return text.removeprefix(self.tokenizer.bos_token) if self._adds_bos else text
+
+    def encode(self, text: Text) -> Encoded:
+        """Gives the tokens of a prompt and its completion.
+
+        Raises:
+            BadInputError: TOKENS_DIVERGE, when the prompt's tokens are no prefix of the whole text's; TEXT_TOO_LONG, above 512 tokens.
+        """
+        prompt_ids = list(self.tokenizer(text.prompt).input_ids)
+        whole_ids = list(self.tokenizer(text.prompt + self.with_end(text.completion)).input_ids)
+        if whole_ids[: len(prompt_ids)] != prompt_ids:
+            raise BadInputError("TOKENS_DIVERGE", f"wanted the prompt's tokens to begin those of prompt and completion, got {text!r}")
+        if len(whole_ids) > TOKENS_MAX:
+            raise BadInputError("TEXT_TOO_LONG", f"wanted at most {TOKENS_MAX} tokens of prompt and completion, got {len(whole_ids)}")
+        return Encoded(prompt_ids, whole_ids[len(prompt_ids) :])
+
+    def with_end(self, completion: str) -> str:
+        """Gives the completion with the end-of-sequence text, once."""
+        end: str = self.tokenizer.eos_token
+        return completion if completion.endswith(end) else completion + end
+
+    def count(self, completion: str) -> int:
+        """Gives how many tokens a completion has on its own, without start and end."""
+        return len(self.tokenizer(completion, add_special_tokens=False).input_ids)

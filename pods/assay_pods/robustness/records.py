@@ -1,0 +1,197 @@
+"""Preference rows: what training and scoring read, and how the spuriousness rate chooses among them."""
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from assay_pods.common.context import BadInputError
+from assay_pods.common.seeds import permutation
+
+SPLITS = ("train", "validation", "test")
+RELATIONS = ("aligned", "conflicting", "neutral")
+
+
+@dataclass(frozen=True)
+class Checker:
+    """A rule that the right completion passes; `rule` is `keywords:existence` or `exact`."""
+
+    rule: str
+    kwargs: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One render of one core item; the fields are those of docs/contract.md."""
+
+    id: str
+    pair_id: str
+    split: str
+    relation: str
+    prompt: tuple[tuple[str, str], ...]
+    chosen: str
+    rejected: str
+    checker: Checker
+    artifact_present: bool
+    artifact_variant: str
+    cue_target: str | None
+    gold_class: str | None = None
+
+    @property
+    def messages(self) -> list[dict[str, str]]:
+        """The prompt as a chat template takes it."""
+        return [{"role": role, "content": content} for role, content in self.prompt]
+
+
+def to_json(record: Record) -> dict[str, Any]:
+    """Gives a record as the JSON object of its row."""
+    row: dict[str, Any] = {
+        "id": record.id,
+        "pairId": record.pair_id,
+        "split": record.split,
+        "relation": record.relation,
+        "prompt": record.messages,
+        "chosen": record.chosen,
+        "rejected": record.rejected,
+        "checker": {"id": record.checker.rule, "kwargs": dict(record.checker.kwargs)},
+        "artifactPresent": record.artifact_present,
+        "artifactVariant": record.artifact_variant,
+        "cueTarget": record.cue_target,
+    }
+    if record.gold_class is not None:
+        row["goldClass"] = record.gold_class
+    return row
+
+
+def from_json(row: Mapping[str, Any], line: int) -> Record:
+    """Reads a record from its row.
+
+    Args:
+        row: The parsed JSON object.
+        line: Its line in the file, from 1, for messages.
+
+    Raises:
+        BadInputError: DATASET_INVALID, when a field is missing or has another type or value than the contract says.
+    """
+    try:
+        checker = row["checker"]
+        record = Record(
+            id=_text(row, "id"),
+            pair_id=_text(row, "pairId"),
+            split=_one_of(row, "split", SPLITS),
+            relation=_one_of(row, "relation", RELATIONS),
+            prompt=tuple((_text(turn, "role"), _text(turn, "content")) for turn in row["prompt"]),
+            chosen=_text(row, "chosen"),
+            rejected=_text(row, "rejected"),
+            checker=Checker(_text(checker, "id"), dict(checker["kwargs"])),
+            artifact_present=bool(row["artifactPresent"]),
+            artifact_variant=str(row["artifactVariant"]),
+            cue_target=row["cueTarget"],
+            gold_class=row.get("goldClass"),
+        )
+    except KeyError as missing:
+        raise BadInputError("DATASET_INVALID", f"line {line}: wanted the field {missing}, which is missing") from missing
+    except (TypeError, ValueError) as wrong:
+        raise BadInputError("DATASET_INVALID", f"line {line}: {wrong}") from wrong
+    if not record.prompt or record.prompt[0][0] != "system":
+        raise BadInputError("DATASET_INVALID", f"line {line}: wanted a prompt that begins with a system turn, got {record.messages}")
+    return record
+
+
+def read_records(path: Path) -> list[Record]:
+    """Reads a JSONL file of preference rows.
+
+    Raises:
+        BadInputError: DATASET_INVALID, naming the line.
+    """
+    records: list[Record] = []
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError as wrong:
+                raise BadInputError("DATASET_INVALID", f"line {number}, column {wrong.colno}: {wrong.msg}") from wrong
+            if not isinstance(row, dict):
+                raise BadInputError("DATASET_INVALID", f"line {number}: wanted a JSON object, got {type(row).__name__}")
+            records.append(from_json(row, number))
+    return records
+
+
+def write_records(path: Path, records: Iterable[Record], generator_version: str) -> None:
+    """Writes records with their index, the generator's version and a digest of their content (all of it but `id`)."""
+    with path.open("w", encoding="utf-8") as out:
+        for index, record in enumerate(records):
+            row = to_json(record) | {"index": index, "generatorVersion": generator_version}
+            row["sha256"] = hashlib.sha256(canonical_json({k: v for k, v in row.items() if k != "id"}).encode()).hexdigest()
+            out.write(canonical_json(row) + "\n")
+
+
+def canonical_json(value: Any) -> str:
+    """Gives JSON with sorted keys and no white space."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def pairs_of(records: Iterable[Record], split: str) -> dict[str, dict[str, Record]]:
+    """Gives the renders of each pair of a split by relation, in file order.
+
+    Raises:
+        BadInputError: DATASET_INVALID, when a pair has two renders of one relation or lacks aligned or conflicting.
+    """
+    pairs: dict[str, dict[str, Record]] = defaultdict(dict)
+    for record in records:
+        if record.split == split:
+            if record.relation in pairs[record.pair_id]:
+                raise BadInputError("DATASET_INVALID", f"pair {record.pair_id}: wanted one {record.relation} render, got two")
+            pairs[record.pair_id][record.relation] = record
+    for pair_id, renders in pairs.items():
+        for relation in ("aligned", "conflicting"):
+            if relation not in renders:
+                raise BadInputError("DATASET_INVALID", f"pair {pair_id}: wanted an {relation} render, got {sorted(renders)}")
+    return dict(pairs)
+
+
+def select_renders(pairs: Sequence[Mapping[str, Record]], rho: float, seed: int) -> list[Record]:
+    """Chooses the render of each training pair at a spuriousness rate.
+
+    Pair i has u_i = (pi(i) - 1/2)/N with a seeded permutation pi of 1..N. It is forced to `aligned` when u_i < rho; free pairs take
+    `aligned` and `conflicting` in turn, in the order of pi. So a higher rate changes rows one way only, and the share of aligned rows
+    is exact to one row.
+
+    Args:
+        pairs: The renders of each training pair, by relation.
+        rho: The spuriousness rate, 0 to 1.
+        seed: The run's seed; the rate does not enter pi.
+
+    Returns:
+        One record a pair, in the order of `pairs`.
+    """
+    assert 0 <= rho <= 1, f"rho in [0, 1], got {rho}"
+    ranks = permutation(seed, "spuriousness", len(pairs))
+    chosen: list[Record] = []
+    for renders, rank in zip(pairs, ranks, strict=True):
+        forced = (rank + 0.5) / len(pairs) < rho
+        chosen.append(renders["aligned" if forced or rank % 2 == 0 else "conflicting"])
+    return chosen
+
+
+def realised_rho(rows: Sequence[Record]) -> float:
+    """Gives the phi correlation between "a candidate is named by the cue" and "it is right" over two candidates a row."""
+    aligned = sum(row.relation == "aligned" for row in rows)
+    return 2 * aligned / len(rows) - 1
+
+
+def _text(row: Mapping[str, Any], key: str) -> str:
+    value = row[key]
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"wanted a text in {key}, got {value!r}")
+    return value
+
+
+def _one_of(row: Mapping[str, Any], key: str, allowed: Sequence[str]) -> str:
+    value = _text(row, key)
+    if value not in allowed:
+        raise ValueError(f"wanted one of {', '.join(allowed)} in {key}, got {value!r}")
+    return value

@@ -1,0 +1,155 @@
+"""The cached-trunk trainer: AdamW on the model's top blocks, everything below and around them frozen.
+
+The last norm, the head and the embeddings stay as they are. Optimiser, linear decay of the learning rate and gradient clipping are those
+of the TRL trainers' defaults, so that both give the same updates from the same rows. Dropout is never active.
+
+Shapes: B prompts of a step, R rows of a KTO step, N nodes, S texts.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from assay_pods.common.context import RunContext
+from assay_pods.robustness import losses, order
+from assay_pods.robustness.blocks import edge_logprobs, run_blocks
+from assay_pods.robustness.encoding import Text
+from assay_pods.robustness.plan import Plan, mismatched_text
+from assay_pods.robustness.records import Record
+from assay_pods.robustness.tree import TreeBatch, batch_of
+from assay_pods.robustness.trunk import Trunk
+
+GRADIENT_NORM_MAX = 1.0
+
+
+@dataclass
+class TrainLog:
+    """What happened on the way."""
+
+    losses: list[float] = field(default_factory=list)
+    tokens: int = 0
+    """Completion tokens, end tokens included, that entered the losses, over all epochs."""
+    reference_points: list[float] = field(default_factory=list)
+    """KTO's z0 of each step."""
+
+
+@dataclass(frozen=True)
+class TopBlocks:
+    """The model cut below its trained blocks, with what enters them."""
+
+    model: Any
+    plan: Plan
+    trunk: Trunk
+    blocks: int
+
+    def batch(self, texts: Sequence[Text]) -> TreeBatch:
+        """Lays out texts, end tokens included, on the model's device."""
+        return batch_of(self.plan.tree, [self.plan.tree.paths[text] for text in texts], with_end=True).to(self.model.device)
+
+    def logprobs(self, batch: TreeBatch) -> Tensor:
+        """Gives the summed log-probability of each text under the model as it is now: [S]."""
+        entering_ND = self.trunk.hidden_TD[batch.nodes.cpu()].to(self.model.device)
+        leaving_ND = run_blocks(self.model, batch, entering_ND, slice(len(self.model.model.layers) - self.blocks, None))
+        return batch.membership @ edge_logprobs(self.model, batch, leaving_ND)
+
+    def trainable(self) -> dict[str, Tensor]:
+        """Gives the trained parameters by their names in the model."""
+        first = len(self.model.model.layers) - self.blocks
+        names = tuple(f"model.layers.{index}." for index in range(first, len(self.model.model.layers)))
+        return {name: value for name, value in self.model.named_parameters() if name.startswith(names)}
+
+
+def train_top_blocks(top: TopBlocks, rows: Sequence[Record], context: RunContext) -> TrainLog:
+    """Trains the top blocks by the method of the spec.
+
+    Args:
+        top: The model, changed in place.
+        rows: The chosen render of each training pair, in the order of the plan's pairs.
+        context: The run; its spec names method, trainer and seed.
+
+    Raises:
+        CancelledError: when the user asked to stop.
+    """
+    trainer, method = context.spec["trainer"], context.spec["method"]
+    top.model.eval().requires_grad_(False)
+    parameters = list(top.trainable().values())
+    for parameter in parameters:
+        parameter.requires_grad_(True)
+    optimiser = torch.optim.AdamW(parameters, lr=trainer["learningRate"][method], weight_decay=0.0)
+    epoch = _epoch(top, rows, context.spec)
+    total = trainer["epochs"] * len(epoch)
+    decay = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: max(0.0, (total - step) / total))
+    log = TrainLog()
+    for step in range(total):
+        context.progress("training", step, total)
+        loss = STEP_LOSSES[method](top, epoch[step % len(epoch)], trainer["beta"], log)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, GRADIENT_NORM_MAX)
+        optimiser.step()
+        decay.step()
+        optimiser.zero_grad()
+        log.losses.append(loss.item())
+        context.metric("loss", loss.item(), step + 1)
+    context.progress("training", total, total)
+    return log
+
+
+@dataclass(frozen=True)
+class StepRows:
+    """The texts of one step. SFT reads `right`, DPO `right` and `wrong`; KTO `right` as its rows, with their labels and stand-ins."""
+
+    right: list[Text]
+    wrong: list[Text] = field(default_factory=list)
+    labels: list[bool] = field(default_factory=list)
+    mismatched: list[Text] = field(default_factory=list)
+
+
+def _epoch(top: TopBlocks, rows: Sequence[Record], spec: Mapping[str, Any]) -> list[StepRows]:
+    size = spec["trainer"]["promptsPerStep"]
+    if spec["method"] == "KTO":
+        return [_kto_rows(top.plan, rows, block) for block in order.kto_steps(len(rows), size, spec["seed"])]
+    steps = order.pair_steps(len(rows), size, spec["seed"])
+    return [
+        StepRows(right=[top.plan.text(rows[pair], True) for pair in step], wrong=[top.plan.text(rows[pair], False) for pair in step])
+        for step in steps
+    ]
+
+
+def _kto_rows(plan: Plan, rows: Sequence[Record], block: Sequence[order.KtoRow]) -> StepRows:
+    return StepRows(
+        right=[plan.text(rows[row.pair], row.desirable) for row in block],
+        labels=[row.desirable for row in block],
+        mismatched=[mismatched_text(plan, rows[row.pair], rows[row.mismatched_pair], row.mismatched_desirable) for row in block],
+    )
+
+
+def _sft_step(top: TopBlocks, step: StepRows, beta: float, log: TrainLog) -> Tensor:
+    del beta  # SFT has none
+    batch = top.batch(step.right)
+    num_tokens = int(batch.membership.sum())
+    log.tokens += num_tokens
+    return losses.sft_loss(top.logprobs(batch), num_tokens)
+
+
+def _dpo_step(top: TopBlocks, step: StepRows, beta: float, log: TrainLog) -> Tensor:
+    batch = top.batch([*step.right, *step.wrong])
+    log.tokens += int(batch.membership.sum())
+    ratio_S = top.logprobs(batch) - top.trunk.reference(batch)
+    right_B, wrong_B = ratio_S.split(len(step.right))
+    return losses.dpo_loss(right_B, wrong_B, beta)
+
+
+def _kto_step(top: TopBlocks, step: StepRows, beta: float, log: TrainLog) -> Tensor:
+    batch, stand_ins = top.batch(step.right), top.batch(step.mismatched)
+    log.tokens += int(batch.membership.sum())
+    with torch.no_grad():
+        reference_point = losses.kto_reference_point(top.logprobs(stand_ins) - top.trunk.reference(stand_ins))
+    log.reference_points.append(reference_point.item())
+    ratio_R = top.logprobs(batch) - top.trunk.reference(batch)
+    return losses.kto_loss(ratio_R, torch.tensor(step.labels, device=ratio_R.device), reference_point, beta)
+
+
+STEP_LOSSES = {"SFT": _sft_step, "DPO": _dpo_step, "KTO": _kto_step}

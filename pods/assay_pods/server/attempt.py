@@ -1,0 +1,207 @@
+"""One attempt of a run on this pod: its lease, its beats, its early end, and the Done that closes it."""
+
+import asyncio
+from dataclasses import dataclass
+from enum import Enum, auto
+
+import grpc
+
+from assay_pods.gen.assay.pod.v1 import run_pb2
+from assay_pods.server import clock, lease
+from assay_pods.server.event_log import EventLog
+from assay_pods.server.failures import failed, failure_of_exit
+from assay_pods.server.job import CANCEL, GO, Job
+from assay_pods.server.pod_log import log
+from assay_pods.server.progress_rate import ProgressRate
+from assay_pods.server.refusal import RefusalError
+from assay_pods.server.run_process import RunProcess
+
+_EXIT_WITHIN_S = 10.0
+"""How long a process may take to go after it said Done."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """The times that bound an attempt, in seconds."""
+
+    lease_ttl_s: float
+    beat_interval_s: float
+    hard_deadline_s: float | None
+    stall_s: float
+
+
+class _Verdict(Enum):
+    """Why the pod killed the process."""
+
+    FENCED = auto()
+    CANCELLED = auto()
+    HARD_DEADLINE = auto()
+    LINGERED = auto()
+
+
+class Attempt:
+    """Lives in the event loop; `run` goes through its whole life. Work starts with the first acknowledged beat."""
+
+    def __init__(self, job: Job, limits: Limits) -> None:
+        """Start the lease's clock and send the first beat; no process is started yet."""
+        self.job = job
+        self.log = EventLog(job.run_id, job.epoch)
+        self.busy = True
+        """Holds a slot: its process lives, or is about to."""
+        self._limits = limits
+        self._process = RunProcess(job, self._hear)
+        self._accepted_at = clock.now()
+        self._lease = lease.Lease(limits.lease_ttl_s, self._accepted_at)
+        self._moved_at = self._accepted_at
+        self._working = False
+        self._asked_to_stop = False
+        self._verdict: _Verdict | None = None
+        self._outcome: run_pb2.Done | None = None
+        self._exit_by: float | None = None
+        self._progress = ProgressRate()
+        self._last_usage = run_pb2.Usage()
+        self._send_beat(self._accepted_at)
+
+    @property
+    def fenced(self) -> bool:
+        """Whether what the attempt says does not count any more."""
+        return self._verdict is _Verdict.FENCED
+
+    async def run(self) -> None:
+        """Start the process, keep the lease's clock, and close the event log once the process is gone."""
+        self._process.start()
+        while not self._process.ended.is_set():
+            # Deadlines come before anything else after a wait: the whole pod may have been stopped for long.
+            now = clock.now()
+            self._enforce(now)
+            if now >= self._next_beat_at:
+                self._send_beat(now)
+            due_in = None if self._verdict is not None else max(0.001, self._next_due() - now)
+            try:
+                await asyncio.wait_for(self._process.ended.wait(), due_in)
+            except TimeoutError:
+                continue
+        self._enforce(clock.now())
+        # Before Done is heard: whoever hears it may give the slot away at once.
+        self.busy = False
+        if not self.fenced:
+            self._flush_progress()
+            self.log.append(run_pb2.RunEvent(done=self._done()))
+
+    async def wait_until_gone(self) -> None:
+        """Wait until the process is gone."""
+        await self._process.ended.wait()
+
+    def renew(self, beat: int, cancel_mode: run_pb2.CancelMode) -> None:
+        """Note that the lease was extended when this beat was heard, and what the user wants."""
+        now = clock.now()
+        self._enforce(now)
+        try:
+            self._lease.acknowledge(beat)
+        except ValueError as error:
+            raise RefusalError(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from None
+        self.cancel(cancel_mode)
+        if not self._working and self._verdict is None and self.busy:
+            self._working = True
+            self._moved_at = now
+            self._process.tell(GO)
+
+    def cancel(self, mode: run_pb2.CancelMode) -> None:
+        """End the attempt early. SCORE_PARTIAL stops like GRACEFUL: no capability can score a part yet."""
+        if mode == run_pb2.CANCEL_MODE_UNSPECIFIED:
+            return
+        if mode == run_pb2.CANCEL_MODE_FENCED:
+            self.fence("it was fenced")
+        elif mode == run_pb2.CANCEL_MODE_IMMEDIATE or not self._working:
+            self._kill(_Verdict.CANCELLED)
+        elif not self._asked_to_stop:
+            self._asked_to_stop = True
+            self._process.tell(CANCEL)
+
+    def fence(self, reason: str, status: grpc.StatusCode = grpc.StatusCode.NOT_FOUND) -> None:
+        """End the process at once and say nothing more; open watches end with the reason."""
+        if self.fenced:
+            return
+        log.info("attempt fenced", run=self.job.run_id, epoch=self.job.epoch, reason=reason)
+        self._verdict = _Verdict.FENCED
+        self._process.kill()
+        self.log.drop(RefusalError(status, f"wanted epoch {self.job.epoch} of run {self.job.run_id}, but {reason}"))
+
+    def _enforce(self, now: float) -> None:
+        """Hold the attempt to its deadlines."""
+        if not self.busy:
+            return
+        if self._outcome is None and now >= self._lease.until:
+            self.fence(f"no beat was acknowledged within {lease.SHARE} of its lease of {self._limits.lease_ttl_s} s")
+        if self._limits.hard_deadline_s is not None and now >= self._accepted_at + self._limits.hard_deadline_s:
+            self._kill(_Verdict.HARD_DEADLINE)
+        if self._exit_by is not None and now >= self._exit_by:
+            self._kill(_Verdict.LINGERED)
+
+    def _kill(self, verdict: _Verdict) -> None:
+        if self._verdict is None and self.busy:
+            self._verdict = verdict
+            self._note_usage()
+            self._process.kill()
+
+    def _next_due(self) -> float:
+        due = [self._next_beat_at, self._lease.until if self._outcome is None else self._exit_by]
+        if self._limits.hard_deadline_s is not None:
+            due.append(self._accepted_at + self._limits.hard_deadline_s)
+        return min(at for at in due if at is not None)
+
+    def _send_beat(self, now: float) -> None:
+        """Send the next beat, unless the run has stopped moving: a hung run must not look alive."""
+        self._next_beat_at = now + self._limits.beat_interval_s
+        self._note_usage()
+        self._flush_progress()
+        if now - self._moved_at < self._limits.stall_s:
+            self.log.append(run_pb2.RunEvent(beat=run_pb2.Beat(beat=self._lease.send_beat(now))))
+        else:
+            log.warning("run does not move", run=self.job.run_id, epoch=self.job.epoch, seconds=round(now - self._moved_at, 3))
+
+    def _hear(self, events: list[run_pb2.RunEvent]) -> None:
+        now = clock.now()
+        self._moved_at = now
+        self._enforce(now)
+        for event in events:
+            body = event.WhichOneof("body")
+            if body == "done":
+                self._outcome = event.done
+                self._exit_by = now + _EXIT_WITHIN_S
+            elif body == "progress":
+                due = self._progress.note(event)
+                if due is not None:
+                    self.log.append(due)
+            elif body in ("started", "log", "metric", "artifact"):
+                self._flush_progress()
+                self.log.append(event)
+
+    def _flush_progress(self) -> None:
+        event = self._progress.take()
+        if event is not None:
+            self.log.append(event)
+
+    def _note_usage(self) -> None:
+        self._last_usage = self._process.usage() or self._last_usage
+
+    def _done(self) -> run_pb2.Done:
+        done = self._outcome or self._done_without_words()
+        if not done.HasField("usage"):
+            done.usage.CopyFrom(self._last_usage)
+        done.usage.wall_seconds = clock.now() - self._accepted_at
+        done.usage.gpu_seconds = done.usage.wall_seconds if self.job.device.startswith("cuda") else 0
+        return done
+
+    def _done_without_words(self) -> run_pb2.Done:
+        """What the end of a process means that did not say Done itself."""
+        stage = self._progress.stage
+        if self._verdict is _Verdict.CANCELLED:
+            return run_pb2.Done(cancelled=run_pb2.Cancelled(last_step=self._progress.last_step))
+        if self._verdict is _Verdict.HARD_DEADLINE:
+            message = f"wanted an end within {self._limits.hard_deadline_s} s, but the run was still at work"
+            return run_pb2.Done(failed=failed(run_pb2.ERROR_CLASS_UNKNOWN, "HARD_DEADLINE", message, stage))
+        if self._process.exit_code is None:
+            message = "wanted a process for the run, but the pod lost it or could not start one; its log says why"
+            return run_pb2.Done(failed=failed(run_pb2.ERROR_CLASS_TRANSIENT, "PROCESS_LOST", message, stage))
+        return run_pb2.Done(failed=failure_of_exit(self._process.exit_code, stage))

@@ -1,0 +1,166 @@
+"""The context that a capability gets in a run's process: what it says becomes events on the way to the server."""
+
+import json
+import math
+import os
+import time
+from collections.abc import Mapping
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from assay_pods.common.artifacts import ArtifactStore, Origin, Stored
+from assay_pods.common.context import CancelledError
+from assay_pods.gen.assay.pod.v1 import run_pb2
+from assay_pods.server.job import CANCEL, GO, Job
+
+_LONGEST_LOG = 2_000
+_METRICS_PER_SECOND = 200
+
+
+class Channel:
+    """The run process's end of the pipe to the server. Messages are protobuf, never pickle: the server trusts no run.
+
+    When the pipe is broken the pod is gone and nobody hears any more, so the process ends on the spot.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        """Keep the pipe."""
+        self._connection = connection
+        self._cancelled = False
+
+    def send(self, event: run_pb2.RunEvent) -> None:
+        """Send an event; the server numbers it."""
+        try:
+            self._connection.send_bytes(event.SerializeToString())
+        except OSError:
+            os._exit(1)
+
+    def wait_for_go(self) -> bool:
+        """Wait until work may start; False when the user cancelled first."""
+        return self._receive() == GO
+
+    def cancelled(self) -> bool:
+        """Whether the user asked to stop."""
+        while not self._cancelled and self._connection.poll():
+            self._cancelled = self._receive() == CANCEL
+        return self._cancelled
+
+    def _receive(self) -> bytes:
+        try:
+            return self._connection.recv_bytes()
+        except (EOFError, OSError):
+            os._exit(1)
+
+
+class ChannelContext:
+    """`RunContext` over a channel. One per process; calls come from one thread."""
+
+    def __init__(self, job: Job, channel: Channel) -> None:
+        """Parse the spec."""
+        self._job = job
+        self._channel = channel
+        self._store = ArtifactStore(job.artifacts_dir)
+        self._spec: Mapping[str, Any] = json.loads(job.spec)
+        self._work_dir = self._store.attempt_folder(job.run_id, job.epoch) / "work"
+        self._stage = ""
+        self._last_step = 0
+        self._metrics = _MetricRate()
+        self._saved: dict[str, run_pb2.Artifact] = {}
+
+    def make_work_dir(self) -> None:
+        """Make the work folder, empty even when a pod died in the middle of this very attempt."""
+        self._store.remove_attempt(self._job.run_id, self._job.epoch)
+        self._work_dir.mkdir(parents=True)
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        """The parsed spec."""
+        return self._spec
+
+    @property
+    def inputs(self) -> Mapping[str, Path]:
+        """Input name to a read-only file whose digest was verified."""
+        return self._job.inputs
+
+    @property
+    def work_dir(self) -> Path:
+        """An empty folder of this attempt, removed when it ends."""
+        return self._work_dir
+
+    @property
+    def cache_dir(self) -> Path:
+        """A folder that outlives the run."""
+        return self._job.cache_dir
+
+    @property
+    def device(self) -> str:
+        """A torch device: `cpu` or `cuda`."""
+        return self._job.device.partition(":")[0]
+
+    @property
+    def stage(self) -> str:
+        """The stage that was named last; empty before the first."""
+        return self._stage
+
+    @property
+    def artifacts(self) -> list[run_pb2.Artifact]:
+        """What was saved so far."""
+        return list(self._saved.values())
+
+    def progress(self, stage: str, completed: int, total: int) -> None:
+        """Say how far the work is. Raises CancelledError when the user asked to stop."""
+        self._stage = stage
+        if stage == "training":
+            self._last_step = completed
+        self._channel.send(run_pb2.RunEvent(progress=run_pb2.Progress(stage=stage, completed=completed, total=total)))
+        if self._channel.cancelled():
+            raise CancelledError(self._last_step)
+
+    def log(self, message: str, level: str = "info") -> None:
+        """Say a line to people; line breaks and other control characters become spaces."""
+        if level not in ("info", "warning"):
+            raise ValueError(f"wanted the level info or warning, but got {level!r}")
+        line = "".join(character if character.isprintable() else " " for character in message)
+        self._channel.send(run_pb2.RunEvent(log=run_pb2.Log(level=level, message=line[:_LONGEST_LOG])))
+
+    def metric(self, name: str, value: float, step: int) -> None:
+        """Report a value measured on the way; above 200 a second of one name, values in between are left out."""
+        if not math.isfinite(value):
+            self.log(f"{name} at step {step} is {float(value)}", "warning")
+        elif self._metrics.admits(name):
+            self._channel.send(run_pb2.RunEvent(metric=run_pb2.Metric(name=name, value=value, step=step)))
+
+    def save(self, name: str, kind: str, path: Path) -> None:
+        """Move a finished file into the artifact store and announce it under `name`; each name is saved once."""
+        self._announce(kind, self._store.save(path, self._origin(name)), name)
+
+    def save_result(self, document: bytes) -> str:
+        """Save the result document as `result.json` and give its digest."""
+        stored = self._store.save_bytes(document, self._origin("result.json"))
+        self._announce("RESULT", stored, "result.json")
+        return stored.sha256
+
+    def _origin(self, name: str) -> Origin:
+        if name in self._saved:
+            raise ValueError(f"wanted each artifact name once, but {name!r} was saved before")
+        return Origin(self._job.run_id, self._job.epoch, name)
+
+    def _announce(self, kind: str, stored: Stored, name: str) -> None:
+        artifact = run_pb2.Artifact(name=name, kind=kind, sha256=stored.sha256, size_bytes=stored.size_bytes)
+        self._saved[name] = artifact
+        self._channel.send(run_pb2.RunEvent(artifact=artifact))
+
+
+class _MetricRate:
+    """Bounds how many values of one name are sent, so that a tight loop cannot drown its watcher."""
+
+    def __init__(self) -> None:
+        self._sent_at: dict[str, float] = {}
+
+    def admits(self, name: str) -> bool:
+        now = time.monotonic()
+        if now - self._sent_at.get(name, -math.inf) < 1 / _METRICS_PER_SECOND:
+            return False
+        self._sent_at[name] = now
+        return True

@@ -1,0 +1,89 @@
+import type { Json } from "./digest.js";
+import type { CancelMode, PlannedRun, RunState } from "./run.js";
+
+/** What an experiment is about. */
+export const capabilities = ["ROBUSTNESS"] as const;
+export type Capability = (typeof capabilities)[number];
+
+/** What was submitted: one capability, one grid. */
+export interface Experiment {
+  readonly tenantId: string;
+  readonly id: string;
+  readonly projectId: string;
+  readonly capability: Capability;
+  readonly name: string;
+  readonly spec: Json;
+  readonly specSha256: string;
+  readonly stage: number;
+  readonly stageCount: number;
+  readonly openRuns: number;
+  readonly totalRuns: number;
+  readonly createdBy: string;
+  readonly createdAt: Date;
+  readonly cancelMode: CancelMode | null;
+  readonly cancelReason: string | null;
+  readonly cancelRequestedAt: Date | null;
+  readonly endedAt: Date | null;
+}
+
+/** An experiment and all its runs, before they are stored. */
+export interface PlannedExperiment {
+  readonly capability: Capability;
+  readonly name: string;
+  readonly spec: Json;
+  readonly specSha256: string;
+  readonly stageCount: number;
+  readonly runs: readonly PlannedRun[];
+}
+
+/** Derived from the runs, never stored. PARTIAL: ended with a report, but not every run has a complete result. */
+export const experimentStates = [
+  "QUEUED",
+  "RUNNING",
+  "PAUSED",
+  "CANCELLING",
+  "SUCCEEDED",
+  "PARTIAL",
+  "FAILED",
+  "CANCELLED",
+] as const;
+export type ExperimentState = (typeof experimentStates)[number];
+
+/** How many runs are in each state. */
+export type RunCounts = Readonly<Partial<Record<RunState, number>>>;
+
+/** The state of an experiment. `reported` says whether its last stage's run succeeded. */
+export function experimentState(
+  experiment: Pick<Experiment, "cancelRequestedAt" | "totalRuns">,
+  counts: RunCounts,
+  reported: boolean,
+): ExperimentState {
+  const count = (state: RunState): number => counts[state] ?? 0;
+  const ended = count("SUCCEEDED") + count("FAILED") + count("CANCELLED") + count("DEAD");
+  if (ended < experiment.totalRuns) {
+    if (experiment.cancelRequestedAt !== null) return "CANCELLING";
+    const moving = count("LEASED") + count("RUNNING") + count("RETRY_WAIT") + ended;
+    if (moving === 0) return count("PAUSED") > 0 ? "PAUSED" : "QUEUED";
+    return count("PAUSED") > 0 && count("LEASED") + count("RUNNING") + count("QUEUED") + count("RETRY_WAIT") === 0
+      ? "PAUSED"
+      : "RUNNING";
+  }
+  if (count("SUCCEEDED") === experiment.totalRuns) return "SUCCEEDED";
+  if (reported) return "PARTIAL";
+  return experiment.cancelRequestedAt !== null ? "CANCELLED" : "FAILED";
+}
+
+/** Something that happened to an experiment, in commit order. */
+export interface ExperimentEvent {
+  readonly tenantId: string;
+  readonly experimentId: string;
+  readonly seq: number;
+  readonly runId: string | null;
+  readonly kind: EventKind;
+  readonly body: { readonly [key: string]: Json };
+  readonly at: Date;
+}
+
+/** STATE {state, reason?}; LOG, WARNING {message}; METRIC {name, value, step}; PROGRESS {stage, completed, total}; EXPERIMENT {state}. */
+export const eventKinds = ["STATE", "LOG", "METRIC", "PROGRESS", "WARNING", "EXPERIMENT"] as const;
+export type EventKind = (typeof eventKinds)[number];

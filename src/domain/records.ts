@@ -1,0 +1,164 @@
+import { createHash } from "node:crypto";
+import { parseJson } from "./json-text.js";
+import { type PreferenceRecord, type Relation, readRecord, type Split, show, splits } from "./record-fields.js";
+import { passes } from "./record-rules.js";
+
+/** One thing that is wrong with an uploaded file. */
+export interface RecordProblem {
+  /** Line of the file, from 1; 0 for the file as a whole. */
+  readonly row: number;
+  /** Path of the field, for instance `checker.kwargs.keywords`; the character from 1 where the line is not JSON; null for the whole row. */
+  readonly column: string | null;
+  readonly message: string;
+}
+
+/** What checking a file found. */
+export interface RecordReport {
+  readonly rows: number;
+  /** The first 100 problems. */
+  readonly problems: readonly RecordProblem[];
+  /** How many there are in all. */
+  readonly problemCount: number;
+}
+
+/** A line of a file; null stands for one that is over `LINE_BYTES_MAX`. */
+export type Line = Uint8Array | null;
+
+/** A longer line is refused without being kept. */
+export const LINE_BYTES_MAX = 2 ** 20;
+/** A file never holds more rows than this. */
+export const ROWS_MAX = 100_000;
+
+const PROBLEMS_MAX = 100;
+
+/** Checks a whole file of preference rows against the format and the rules of `docs/contract.md`. */
+export async function checkRecords(lines: AsyncIterable<Line> | Iterable<Line>): Promise<RecordReport> {
+  const check = new RecordCheck();
+  for await (const line of lines) {
+    if (!check.take(line)) break;
+  }
+  return check.finish();
+}
+
+/** What is known of a pair while its rows come in. */
+interface Pair {
+  readonly row: number;
+  readonly split: Split;
+  readonly relations: Set<Relation>;
+}
+
+class RecordCheck {
+  readonly #problems: RecordProblem[] = [];
+  #problemCount = 0;
+  #rows = 0;
+  readonly #ids = new Map<string, number>();
+  readonly #pairs = new Map<string, Pair>();
+  readonly #contents = new Map<string, { readonly row: number; readonly split: Split }>();
+  /** Refuses invalid UTF-8 and keeps a byte order mark, which is then no JSON. */
+  readonly #decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+  /** Takes the next line; false when no more need come. */
+  take(line: Line): boolean {
+    this.#rows += 1;
+    if (this.#rows > ROWS_MAX) {
+      this.#report(this.#rows, null, `wanted at most ${ROWS_MAX} rows, but there are more`);
+      return false;
+    }
+    if (line === null) this.#report(this.#rows, null, `wanted a line of at most ${LINE_BYTES_MAX} bytes, but it is longer`);
+    else this.#takeText(line);
+    return true;
+  }
+
+  finish(): RecordReport {
+    if (this.#rows === 0) this.#report(0, null, "wanted at least one row, but the file is empty");
+    for (const [pairId, pair] of this.#pairs) {
+      for (const relation of ["aligned", "conflicting"] as const) {
+        if (!pair.relations.has(relation)) {
+          this.#report(pair.row, "relation", `wanted an ${relation} render of pair ${show(pairId)}, but there is none`);
+        }
+      }
+    }
+    if (this.#problemCount === 0) this.#wantEverySplit();
+    return { rows: this.#rows, problems: this.#problems, problemCount: this.#problemCount };
+  }
+
+  #takeText(line: Uint8Array): void {
+    let text: string;
+    try {
+      text = this.#decoder.decode(line);
+    } catch {
+      return this.#report(this.#rows, null, "wanted UTF-8, but these bytes are not");
+    }
+    const parsed = parseJson(text);
+    if (!parsed.ok) {
+      const { column, message } = parsed.fault;
+      return this.#report(this.#rows, column === null ? null : String(column), message);
+    }
+    const record = readRecord(parsed.value);
+    if ("id" in record) return this.#takeRecord(record);
+    for (const { column, message } of record) this.#report(this.#rows, column === "" ? null : column, message);
+  }
+
+  #takeRecord(record: PreferenceRecord): void {
+    if (!passes(record.checker, record.chosen)) {
+      this.#report(this.#rows, "chosen", `wanted a text that passes ${record.checker.id}, but got ${show(record.chosen)}`);
+    }
+    if (passes(record.checker, record.rejected)) {
+      this.#report(this.#rows, "rejected", `wanted a text that fails ${record.checker.id}, but got ${show(record.rejected)}`);
+    }
+    const same = this.#ids.get(record.id);
+    if (same === undefined) this.#ids.set(record.id, this.#rows);
+    else this.#report(this.#rows, "id", `wanted an id of its own, but row ${same} has ${show(record.id)} too`);
+    this.#takePair(record);
+    this.#takeContent(record);
+  }
+
+  #takePair({ pairId, split, relation }: PreferenceRecord): void {
+    const pair = this.#pairs.get(pairId);
+    if (pair === undefined) {
+      this.#pairs.set(pairId, { row: this.#rows, split, relations: new Set([relation]) });
+    } else if (pair.split !== split) {
+      this.#report(
+        this.#rows,
+        "pairId",
+        `wanted pair ${show(pairId)} in one split, but it is in ${pair.split} (row ${pair.row}) and in ${split}`,
+      );
+    } else if (pair.relations.has(relation)) {
+      this.#report(this.#rows, "relation", `wanted one ${relation} render of pair ${show(pairId)}, but this is another`);
+    } else {
+      pair.relations.add(relation);
+    }
+  }
+
+  /** The same question with the same answer in two splits is one item in two splits, whatever its pair is called. */
+  #takeContent(record: PreferenceRecord): void {
+    const content = contentOf(record);
+    const same = this.#contents.get(content);
+    if (same === undefined) this.#contents.set(content, { row: this.#rows, split: record.split });
+    else if (same.split !== record.split) {
+      this.#report(
+        this.#rows,
+        "prompt",
+        `wanted each item in one split, but row ${same.row} of ${same.split} has the prompt and the chosen text of this ${record.split} row`,
+      );
+    }
+  }
+
+  #wantEverySplit(): void {
+    const found = new Set([...this.#pairs.values()].map((pair) => pair.split));
+    for (const split of splits) {
+      if (!found.has(split)) this.#report(0, "split", `wanted at least one pair in ${split}, but there is none`);
+    }
+  }
+
+  #report(row: number, column: string | null, message: string): void {
+    this.#problemCount += 1;
+    if (this.#problems.length < PROBLEMS_MAX) this.#problems.push({ row, column, message });
+  }
+}
+
+function contentOf({ prompt, chosen }: PreferenceRecord): string {
+  const texts = [...prompt.flatMap(({ role, content }) => [role, content]), chosen];
+  const normal = texts.map((text) => text.normalize("NFKC").toLowerCase().replace(/\s+/g, " ").trim());
+  return createHash("sha256").update(JSON.stringify(normal)).digest("base64");
+}

@@ -1,0 +1,170 @@
+import type { Json } from "./digest.js";
+
+/** Every state of a run. `migrations/` repeats the transitions for the trigger; a test holds the two together. */
+export const runStates = [
+  "WAITING",
+  "QUEUED",
+  "LEASED",
+  "RUNNING",
+  "RETRY_WAIT",
+  "PAUSED",
+  "CANCELLING",
+  "SUCCEEDED",
+  "FAILED",
+  "CANCELLED",
+  "DEAD",
+] as const;
+export type RunState = (typeof runStates)[number];
+
+/** The states that each state may go to; SUCCEEDED and CANCELLED are left never, FAILED and DEAD only by a user's wish. */
+export const transitions: Readonly<Record<RunState, readonly RunState[]>> = {
+  WAITING: ["QUEUED", "CANCELLED"],
+  QUEUED: ["LEASED", "PAUSED", "CANCELLED"],
+  RETRY_WAIT: ["LEASED", "PAUSED", "CANCELLED", "DEAD"],
+  PAUSED: ["QUEUED", "CANCELLED"],
+  LEASED: ["RUNNING", "SUCCEEDED", "FAILED", "RETRY_WAIT", "DEAD", "CANCELLING", "QUEUED"],
+  RUNNING: ["SUCCEEDED", "FAILED", "RETRY_WAIT", "DEAD", "CANCELLING", "QUEUED", "PAUSED"],
+  CANCELLING: ["CANCELLED", "SUCCEEDED"],
+  SUCCEEDED: [],
+  FAILED: ["QUEUED"],
+  CANCELLED: [],
+  DEAD: ["QUEUED"],
+};
+
+/** States in which nothing more happens by itself. */
+export const terminalStates = ["SUCCEEDED", "FAILED", "CANCELLED", "DEAD"] as const satisfies readonly RunState[];
+
+/** States in which an attempt holds the lease. */
+export const liveStates = ["LEASED", "RUNNING", "CANCELLING"] as const satisfies readonly RunState[];
+
+/** Whether the run has ended. */
+export function isTerminal(state: RunState): boolean {
+  return terminalStates.some((terminal) => terminal === state);
+}
+
+/** Why an attempt failed, which decides what happens next. */
+export const errorClasses = ["BAD_INPUT", "TRANSIENT", "OVERLOAD", "OOM", "POISON", "UNKNOWN"] as const;
+export type ErrorClass = (typeof errorClasses)[number];
+
+/** A file that a run reads: an artifact of an earlier run of the experiment, or one that is there already. */
+export interface RunInput {
+  readonly name: string;
+  readonly from:
+    | { readonly kind: "RUN"; readonly runId: string; readonly artifact: string }
+    | { readonly kind: "ARTIFACT"; readonly sha256: string };
+  /** A run whose required input never came is not worked on. */
+  readonly required: boolean;
+}
+
+/** How far a run is, as its pod last said. */
+export interface RunProgress {
+  readonly stage: string;
+  readonly completed: number;
+  readonly total: number;
+  /** ISO-8601, by the database's clock. */
+  readonly at: string;
+}
+
+/** A run before it is stored. */
+export interface PlannedRun {
+  readonly id: string;
+  readonly position: number;
+  readonly stage: number;
+  readonly step: string;
+  /** Which cell of the grid it is; null for steps that are none. */
+  readonly cell: Json;
+  readonly seed: number | null;
+  readonly digest: string;
+  readonly spec: string;
+  readonly specSha256: string;
+  readonly inputs: readonly RunInput[];
+}
+
+/** A run as it is stored. */
+export interface Run extends PlannedRun {
+  readonly tenantId: string;
+  readonly experimentId: string;
+  readonly state: RunState;
+  readonly stateReason: string | null;
+  readonly partial: boolean;
+  readonly priority: number;
+  readonly epoch: number;
+  readonly attempt: number;
+  readonly maxAttempts: number;
+  readonly disruptions: number;
+  readonly leaseOwner: string | null;
+  readonly leaseUntil: Date | null;
+  readonly notBefore: Date;
+  readonly cancelMode: CancelMode | null;
+  readonly errorClass: ErrorClass | null;
+  readonly errorCode: string | null;
+  readonly errorMessage: string | null;
+  readonly errorStage: string | null;
+  readonly progress: RunProgress | null;
+  readonly acceptedAt: Date;
+  readonly terminalAt: Date | null;
+}
+
+/** How a user ends an experiment early. */
+export const cancelModes = ["GRACEFUL", "SCORE_PARTIAL", "IMMEDIATE"] as const;
+export type CancelMode = (typeof cancelModes)[number];
+
+/** One try of a run on one pod. */
+export interface Attempt {
+  readonly tenantId: string;
+  readonly runId: string;
+  readonly epoch: number;
+  readonly dispatcherId: string;
+  readonly podId: string | null;
+  readonly podAddress: string | null;
+  readonly startedAt: Date;
+  readonly endedAt: Date | null;
+  readonly outcome: "SUCCEEDED" | "FAILED" | "CANCELLED" | "LOST" | "REFUSED" | null;
+  readonly errorClass: ErrorClass | null;
+  readonly errorCode: string | null;
+  readonly errorMessage: string | null;
+}
+
+/** What is done with a run whose attempt failed. */
+export interface Verdict {
+  readonly state: "FAILED" | "RETRY_WAIT" | "DEAD" | "QUEUED";
+  /** Seconds to wait at most before the next try; the caller draws between 0 and this. */
+  readonly backoffSecondsMax: number;
+}
+
+const MAX_DISRUPTIONS = 20;
+const MAX_UNKNOWN = 2;
+
+/**
+ * Decides what follows a failed attempt. `attempt` counts the tries that were used up, this one included; `disruptions` the lost ones.
+ * BAD_INPUT is final; OVERLOAD costs nothing; a lost lease is a disruption and uses no attempt, up to 20.
+ */
+export function afterFailure(
+  errorClass: ErrorClass | "LOST",
+  run: Pick<Run, "attempt" | "maxAttempts" | "disruptions">,
+): Verdict {
+  switch (errorClass) {
+    case "BAD_INPUT":
+      return { state: "FAILED", backoffSecondsMax: 0 };
+    case "OVERLOAD":
+      return { state: "QUEUED", backoffSecondsMax: 2 };
+    case "LOST":
+      return run.disruptions >= MAX_DISRUPTIONS
+        ? { state: "DEAD", backoffSecondsMax: 0 }
+        : { state: "RETRY_WAIT", backoffSecondsMax: 0 };
+    case "TRANSIENT":
+    case "OOM":
+    case "POISON":
+      return retryWithin(run.attempt, run.maxAttempts);
+    case "UNKNOWN":
+      return retryWithin(run.attempt, Math.min(run.maxAttempts, MAX_UNKNOWN));
+    default:
+      return errorClass satisfies never;
+  }
+}
+
+function retryWithin(attempt: number, maxAttempts: number): Verdict {
+  return attempt >= maxAttempts
+    ? { state: "DEAD", backoffSecondsMax: 0 }
+    : { state: "RETRY_WAIT", backoffSecondsMax: Math.min(300, 2 * 2 ** attempt) };
+}

@@ -1,0 +1,156 @@
+import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import type { Readable, Writable } from "node:stream";
+import { setTimeout as pause } from "node:timers/promises";
+import { AssayError } from "../errors.js";
+import { type Log, reasonOf } from "../log.js";
+import { projectFolder } from "./project.js";
+
+/** What the local pod is started with. */
+export interface LocalPodOptions {
+  /** Folder of the artifact store, shared with the service. */
+  readonly artifactsDir: string;
+  /** Folder for converted models, shared by all data folders. Default: `.cache/models` of the project. */
+  readonly cacheDir?: string;
+  /** How many runs it works on at once. */
+  readonly slots: number;
+  /** Further environment variables. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly log: Log;
+  /** Told the pod's address whenever a pod is up, and undefined when it died. */
+  readonly onAddress: (address: string | undefined) => void;
+}
+
+type PodProcess = ChildProcessByStdio<Writable, Readable, Readable>;
+
+const firstPauseMs = 250;
+const longestPauseMs = 10_000;
+/** A pod that lived so long was well: the next one is started without delay. */
+const wellAfterMs = 60_000;
+
+/** A Python pod on this machine, kept up until it is closed. It dies with this process: its stdin is a pipe that we hold. */
+export class LocalPod {
+  private readonly closing = new AbortController();
+  private readonly python: string;
+  private child: PodProcess | undefined;
+  private readonly loop: Promise<void>;
+
+  private constructor(private readonly options: LocalPodOptions) {
+    this.python = join(projectFolder(), ".venv", "bin", "python");
+    if (!existsSync(this.python)) {
+      throw new AssayError(
+        "SETUP_FAILED",
+        `wanted a Python environment at ${this.python}, but it is not there: run npm run build`,
+      );
+    }
+    this.loop = this.keepUp();
+  }
+
+  /** Starts the first pod; its address comes through `onAddress`, after the seconds that loading torch takes. */
+  static start(options: LocalPodOptions): LocalPod {
+    return new LocalPod(options);
+  }
+
+  /** Pid of the pod that is up or coming up. */
+  get pid(): number | undefined {
+    return this.child?.pid;
+  }
+
+  /** Ends the pod and its runs, and starts no other. */
+  async close(): Promise<void> {
+    this.closing.abort();
+    const child = this.child;
+    if (child !== undefined) await end(child);
+    await this.loop;
+  }
+
+  private async keepUp(): Promise<void> {
+    let pauseMs = firstPauseMs;
+    while (!this.closing.signal.aborted) {
+      const started = Date.now();
+      const reason = await this.oneLife();
+      this.options.onAddress(undefined);
+      if (this.closing.signal.aborted) return;
+      if (Date.now() - started > wellAfterMs) pauseMs = firstPauseMs;
+      this.options.log.warn("the pod ended; starting another", { reason, pauseMs });
+      await pause(pauseMs, undefined, { signal: this.closing.signal }).catch(() => undefined); // closing ends the pause
+      pauseMs = Math.min(2 * pauseMs, longestPauseMs);
+    }
+  }
+
+  /** One pod from start to end; gives why it ended. */
+  private async oneLife(): Promise<string> {
+    const child = this.spawnPod();
+    this.child = child;
+    child.stdin.on("error", () => undefined); // the pipe breaks when the pod dies, which `exit` tells
+    createInterface({ input: child.stderr }).on("line", (line) => this.options.log.info(line));
+    createInterface({ input: child.stdout }).on("line", (line) => this.heard(line));
+    try {
+      const [code, signal] = await once(child, "exit");
+      return signal === null ? `exit code ${code}` : `signal ${signal}`;
+    } catch (error) {
+      return reasonOf(error);
+    } finally {
+      this.child = undefined;
+    }
+  }
+
+  private spawnPod(): PodProcess {
+    const root = projectFolder();
+    const cache = this.options.cacheDir ?? join(root, ".cache", "models");
+    for (const folder of [cache, this.options.artifactsDir]) mkdirSync(folder, { recursive: true });
+    const where = ["--listen", "127.0.0.1:0", "--artifacts", this.options.artifactsDir, "--cache", cache];
+    const args = ["-m", "assay_pods.server", ...where, "--slots", String(this.options.slots), "--parent-pipe"];
+    return spawn(this.python, args, {
+      cwd: root,
+      stdio: ["pipe", "pipe", "pipe"],
+      // A group of its own: Ctrl-C in a terminal reaches the service alone, which then ends the pod in order.
+      detached: true,
+      env: {
+        ...process.env,
+        PYTHONPATH: join(root, "pods"),
+        PYTHONUNBUFFERED: "1",
+        OMP_WAIT_POLICY: "PASSIVE",
+        HF_HUB_DISABLE_TELEMETRY: "1",
+        TOKENIZERS_PARALLELISM: "false",
+        ...this.options.env,
+      },
+    });
+  }
+
+  private heard(line: string): void {
+    const address = addressIn(line);
+    if (address === undefined) {
+      this.options.log.info(line);
+      return;
+    }
+    this.options.log.info("the pod listens", { address, pid: this.child?.pid });
+    this.options.onAddress(address);
+  }
+}
+
+/** The address in the line that a pod prints once it listens: `{"address":"127.0.0.1:41234",…}`. */
+function addressIn(line: string): string | undefined {
+  try {
+    const said: unknown = JSON.parse(line);
+    if (typeof said !== "object" || said === null || !("address" in said)) return undefined;
+    return typeof said.address === "string" ? said.address : undefined;
+  } catch {
+    return undefined; // some other line of text
+  }
+}
+
+/** End of file asks the pod to end; a pod that does not is killed with its group. */
+async function end(child: PodProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
+  const ended = once(child, "exit").then(() => true);
+  child.stdin.end();
+  for (const signal of ["SIGTERM", "SIGKILL"] as const) {
+    if (await Promise.race([ended, pause(5_000, false)])) return;
+    process.kill(-child.pid, signal);
+  }
+  await ended;
+}

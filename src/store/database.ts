@@ -1,0 +1,197 @@
+import pg from "pg";
+import { DataSource, type QueryRunner } from "typeorm";
+import { AssayError } from "../errors.js";
+import { type Log, reasonOf } from "../log.js";
+import { isConnectionFailure, isRetriable } from "./failures.js";
+import { checkSafety } from "./safety.js";
+import { tables } from "./tables.js";
+import { statement, Transaction } from "./transaction.js";
+
+export { type Statement, statement, Transaction } from "./transaction.js";
+
+/** Settings of one login. */
+export interface Login {
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+  readonly user: string;
+  readonly password: string;
+}
+
+/** How a database handle is opened. */
+export interface DatabaseOptions {
+  readonly login: Login;
+  readonly log: Log;
+  /** Connections held at most. Default 8. */
+  readonly poolSize?: number;
+  /** Called after a commit that wrote outbox rows, so that the relay need not wait for its next look. */
+  readonly onOutbox?: () => void;
+}
+
+/** What a transaction does; it may run again from its start after a deadlock, so it must do nothing but use the database. */
+export type Work<T> = (tx: Transaction) => Promise<T>;
+
+const setTenant = statement("set-tenant", "select set_config('app.tenant', $1, true)");
+
+/** The gateway's database: sees one tenant at a time, whatever a query forgets. */
+export class AppDatabase {
+  private constructor(private readonly pool: Pool) {}
+
+  /** Connects as `assay_app` and checks that this role can see no more than it should. */
+  static async open(options: DatabaseOptions): Promise<AppDatabase> {
+    const database = new AppDatabase(await Pool.open(options));
+    try {
+      await database.withoutTenant(checkSafety);
+      return database;
+    } catch (error) {
+      await database.close();
+      throw error;
+    }
+  }
+
+  /** One transaction in which only this tenant's rows exist. */
+  withTenant<T>(tenantId: string, work: Work<T>): Promise<T> {
+    return this.pool.transaction(async (tx) => {
+      await tx.run(setTenant, [tenantId]);
+      return work(tx);
+    });
+  }
+
+  /** One transaction in which no tenant's rows exist: for the look-up of a key, which comes before a tenant is known. */
+  withoutTenant<T>(work: Work<T>): Promise<T> {
+    return this.pool.transaction(work);
+  }
+
+  /** Closes every connection. */
+  close(): Promise<void> {
+    return this.pool.close();
+  }
+}
+
+/** The database of relay, dispatcher and sweeps: sees the delivery tables of all tenants. */
+export class WorkDatabase {
+  private constructor(
+    private readonly pool: Pool,
+    private readonly login: Login,
+    private readonly log: Log,
+  ) {}
+
+  /** Connects as `assay_work`. */
+  static async open(options: DatabaseOptions): Promise<WorkDatabase> {
+    return new WorkDatabase(await Pool.open(options), options.login, options.log);
+  }
+
+  /** One transaction. */
+  transaction<T>(work: Work<T>): Promise<T> {
+    return this.pool.transaction(work);
+  }
+
+  /**
+   * Calls back at every notification of the channel, until `close` of the answer. Notifications may be lost (a connection
+   * that breaks stays broken): whoever listens must look by itself now and then.
+   */
+  async listen(channel: string, heard: () => void): Promise<{ close: () => Promise<void> }> {
+    const client = new pg.Client(this.login);
+    client.on("error", (error) => this.log.warn("listening connection broke", { channel, reason: reasonOf(error) }));
+    client.on("notification", heard);
+    await client.connect();
+    await client.query(`listen ${client.escapeIdentifier(channel)}`);
+    return { close: () => client.end() };
+  }
+
+  /** Closes every connection. */
+  close(): Promise<void> {
+    return this.pool.close();
+  }
+}
+
+const DEADLOCK_TRIES = 4;
+
+/** The connections of one role. It stays in this file: nobody can reach rows but through a transaction above. */
+class Pool {
+  private constructor(
+    private readonly source: DataSource,
+    private readonly options: DatabaseOptions,
+  ) {}
+
+  static async open(options: DatabaseOptions): Promise<Pool> {
+    const { login, log } = options;
+    const source = new DataSource({
+      type: "postgres",
+      host: login.host,
+      port: login.port,
+      database: login.database,
+      username: login.user,
+      password: login.password,
+      poolSize: options.poolSize ?? 8,
+      entities: [...tables],
+      poolErrorHandler: (error) => log.warn("idle database connection broke", { reason: reasonOf(error) }),
+      extra: { types: { getTypeParser }, connectionTimeoutMillis: 10_000, idle_in_transaction_session_timeout: 60_000 },
+    });
+    await asStoreFailure(() => source.initialize());
+    return new Pool(source, options);
+  }
+
+  /** Runs the work in a transaction, again from its start when PostgreSQL chose it as the victim of a deadlock. */
+  async transaction<T>(work: Work<T>): Promise<T> {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await asStoreFailure(() => this.once(work));
+      } catch (error) {
+        if (!isRetriable(error) || tries === DEADLOCK_TRIES) throw error;
+        this.options.log.warn("transaction runs again", { tries, reason: reasonOf(error) });
+      }
+    }
+  }
+
+  close(): Promise<void> {
+    return this.source.destroy();
+  }
+
+  private async once<T>(work: Work<T>): Promise<T> {
+    const runner = this.source.createQueryRunner();
+    try {
+      const client: pg.ClientBase = await runner.connect();
+      await runner.startTransaction();
+      const tx = new Transaction(client, runner.manager);
+      const answer = await work(tx);
+      await runner.commitTransaction();
+      if (tx.wroteOutbox) this.options.onOutbox?.();
+      return answer;
+    } catch (error) {
+      await this.rollBack(runner);
+      throw error;
+    } finally {
+      await runner.release();
+    }
+  }
+
+  private async rollBack(runner: QueryRunner): Promise<void> {
+    if (!runner.isTransactionActive) return;
+    try {
+      await runner.rollbackTransaction();
+    } catch (error) {
+      // The connection is gone, and with it the transaction; the first error says what happened.
+      this.options.log.warn("rollback failed", { reason: reasonOf(error) });
+    }
+  }
+}
+
+const INT8_OID = 20;
+
+/** bigint columns here are sizes and sequences, all below 2^53, so they become numbers. */
+function getTypeParser(oid: number, format?: "text" | "binary"): (value: string) => unknown {
+  return oid === INT8_OID ? Number : pg.types.getTypeParser(oid, format === "binary" ? "text" : format);
+}
+
+/** What the connection does to us becomes STORE_UNAVAILABLE; everything else passes as it is. */
+async function asStoreFailure<T>(act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    if (!isConnectionFailure(error)) throw error;
+    throw new AssayError("STORE_UNAVAILABLE", "wanted the database, but it cannot be reached just now", {
+      cause: error,
+    });
+  }
+}

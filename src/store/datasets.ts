@@ -1,0 +1,98 @@
+import type { Dataset, DatasetUpload, DatasetVersion } from "../domain/dataset.js";
+import { newId } from "../domain/digest.js";
+import { statement, type Transaction } from "./database.js";
+import { artifactTable, datasetTable, datasetUploadTable, datasetVersionTable } from "./tables.js";
+
+const insertUpload = statement(
+  "datasets-insert-upload",
+  `insert into dataset_upload (tenant_id, id, project_id, name, kind, size_bytes, digest) values ($1, $2, $3, $4, $5, $6, $7)`,
+);
+const insertArtifact = statement(
+  "datasets-insert-artifact",
+  "insert into artifact (tenant_id, sha256, size_bytes) values ($1, $2, $3) on conflict do nothing",
+);
+const insertDataset = statement(
+  "datasets-insert",
+  `insert into dataset (tenant_id, id, project_id, name, kind) values ($1, $2, $3, $4, $5)
+   on conflict (tenant_id, project_id, name) do nothing`,
+);
+const insertVersion = statement(
+  "datasets-insert-version",
+  `insert into dataset_version (tenant_id, id, dataset_id, digest, rows, size_bytes) values ($1, $2, $3, $4, $5, $6)
+   on conflict (tenant_id, dataset_id, digest) do nothing`,
+);
+const completeUploadRow = statement(
+  "datasets-complete-upload",
+  "update dataset_upload set completed_at = coalesce(completed_at, now()) where tenant_id = $1 and id = $2",
+);
+const findVersion = statement(
+  "datasets-find-version",
+  `select v.id from dataset_version v join dataset d on d.tenant_id = v.tenant_id and d.id = v.dataset_id
+    where d.tenant_id = $1 and d.project_id = $2 and d.name = $3 and v.digest = $4`,
+);
+
+/** Notes that an upload was begun. */
+export async function beginUpload(
+  tx: Transaction,
+  upload: Omit<DatasetUpload, "createdAt" | "completedAt">,
+): Promise<void> {
+  const { tenantId, id, projectId, name, kind, sizeBytes, digest } = upload;
+  await tx.run(insertUpload, [tenantId, id, projectId, name, kind, sizeBytes, digest]);
+}
+
+/** An upload of the tenant, or null. */
+export function uploadById(tx: Transaction, tenantId: string, id: string): Promise<DatasetUpload | null> {
+  return tx.manager.findOneBy(datasetUploadTable, { tenantId, id });
+}
+
+/**
+ * Notes that the tenant itself sent these bytes. The store of files is shared, so that a file is there proves nothing
+ * about who may read it; this row does.
+ */
+export async function receiveFile(
+  tx: Transaction,
+  file: { tenantId: string; sha256: string; sizeBytes: number },
+): Promise<void> {
+  await tx.run(insertArtifact, [file.tenantId, file.sha256, file.sizeBytes]);
+}
+
+/** Whether the tenant has these bytes, by an upload or from a run. */
+export function hasFile(tx: Transaction, tenantId: string, sha256: string): Promise<boolean> {
+  return tx.manager.existsBy(artifactTable, { tenantId, sha256 });
+}
+
+/** Makes the version of an upload whose rows were found to be in order, and its data set where there is none of the name. */
+export async function completeUpload(tx: Transaction, upload: DatasetUpload, rows: number): Promise<DatasetVersion> {
+  const { tenantId, projectId, name, kind, digest, sizeBytes } = upload;
+  await tx.run(insertDataset, [tenantId, newId(), projectId, name, kind]);
+  const dataset = await tx.manager.findOneByOrFail(datasetTable, { tenantId, projectId, name });
+  await tx.run(insertVersion, [tenantId, newId(), dataset.id, digest, rows, sizeBytes]);
+  await tx.run(completeUploadRow, [tenantId, upload.id]);
+  return tx.manager.findOneByOrFail(datasetVersionTable, { tenantId, datasetId: dataset.id, digest });
+}
+
+/** The version with these bytes of the project's data set of this name, or null. */
+export async function versionOf(
+  tx: Transaction,
+  wanted: Pick<DatasetUpload, "tenantId" | "projectId" | "name" | "digest">,
+): Promise<DatasetVersion | null> {
+  const { tenantId, projectId, name, digest } = wanted;
+  const [found] = await tx.rows<{ id: string }>(findVersion, [tenantId, projectId, name, digest]);
+  return found === undefined ? null : tx.manager.findOneBy(datasetVersionTable, { tenantId, id: found.id });
+}
+
+/** The data sets with these ids, in no order. */
+export function datasetsById(tx: Transaction, tenantId: string, ids: readonly string[]): Promise<Dataset[]> {
+  return tx.manager
+    .createQueryBuilder(datasetTable, "d")
+    .where("d.tenantId = :tenantId and d.id = any(:ids)", { tenantId, ids })
+    .getMany();
+}
+
+/** The versions with these ids, in no order. */
+export function versionsById(tx: Transaction, tenantId: string, ids: readonly string[]): Promise<DatasetVersion[]> {
+  return tx.manager
+    .createQueryBuilder(datasetVersionTable, "v")
+    .where("v.tenantId = :tenantId and v.id = any(:ids)", { tenantId, ids })
+    .getMany();
+}

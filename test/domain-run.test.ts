@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { experimentState } from "../src/domain/experiment.js";
+import { afterFailure, errorClasses, isTerminal, runStates, transitions } from "../src/domain/run.js";
+
+test("succeeded and cancelled runs are never left, failed and dead ones only to the queue", () => {
+  assert.deepEqual(transitions.SUCCEEDED, []);
+  assert.deepEqual(transitions.CANCELLED, []);
+  assert.deepEqual(transitions.FAILED, ["QUEUED"]);
+  assert.deepEqual(transitions.DEAD, ["QUEUED"]);
+});
+
+test("from every state an end can be reached, and every state can be reached from WAITING", () => {
+  const reach = (start: (typeof runStates)[number]): Set<string> => {
+    const seen = new Set<string>([start]);
+    const todo = [start];
+    for (let state = todo.pop(); state !== undefined; state = todo.pop()) {
+      for (const next of transitions[state]) {
+        if (!seen.has(next)) {
+          seen.add(next);
+          todo.push(next);
+        }
+      }
+    }
+    return seen;
+  };
+  for (const state of runStates)
+    assert.ok(
+      [...reach(state)].some((s) => runStates.some((r) => r === s && isTerminal(r))),
+      state,
+    );
+  assert.deepEqual([...reach("WAITING")].sort(), [...runStates].sort());
+});
+
+test("a failure always leads to a state that RUNNING may go to, and tries end", () => {
+  fc.assert(
+    fc.property(
+      fc.constantFrom(...errorClasses, "LOST" as const),
+      fc.record({ attempt: fc.nat(30), maxAttempts: fc.integer({ min: 1, max: 10 }), disruptions: fc.nat(40) }),
+      (errorClass, run) => {
+        const verdict = afterFailure(errorClass, run);
+        assert.ok(transitions.RUNNING.includes(verdict.state));
+        assert.ok(verdict.backoffSecondsMax >= 0 && verdict.backoffSecondsMax <= 300);
+        if (errorClass === "BAD_INPUT") assert.equal(verdict.state, "FAILED");
+        if (errorClass === "LOST" && run.disruptions >= 20) assert.equal(verdict.state, "DEAD");
+        if (["TRANSIENT", "OOM", "POISON", "UNKNOWN"].includes(errorClass) && run.attempt >= run.maxAttempts) {
+          assert.equal(verdict.state, "DEAD");
+        }
+      },
+    ),
+  );
+});
+
+test("an experiment's state follows from its runs", () => {
+  const live = { cancelRequestedAt: null, totalRuns: 3 };
+  const cancelled = { cancelRequestedAt: new Date(0), totalRuns: 3 };
+  assert.equal(experimentState(live, { QUEUED: 1, WAITING: 2 }, false), "QUEUED");
+  assert.equal(experimentState(live, { SUCCEEDED: 1, QUEUED: 1, WAITING: 1 }, false), "RUNNING");
+  assert.equal(experimentState(live, { RUNNING: 1, WAITING: 2 }, false), "RUNNING");
+  assert.equal(experimentState(live, { PAUSED: 2, WAITING: 1 }, false), "PAUSED");
+  assert.equal(experimentState(cancelled, { CANCELLING: 1, CANCELLED: 2 }, false), "CANCELLING");
+  assert.equal(experimentState(live, { SUCCEEDED: 3 }, true), "SUCCEEDED");
+  assert.equal(experimentState(live, { SUCCEEDED: 2, FAILED: 1 }, true), "PARTIAL");
+  assert.equal(experimentState(live, { FAILED: 1, CANCELLED: 2 }, false), "FAILED");
+  assert.equal(experimentState(cancelled, { CANCELLED: 3 }, false), "CANCELLED");
+});

@@ -1,0 +1,43 @@
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after } from "node:test";
+import { type DatabaseAccess, EmbeddedPostgres } from "../../src/embedded/postgres.js";
+
+/** Names the data folder of a server that `run-with-postgres` keeps for the whole test run. */
+export const sharedServerVariable = "ASSAY_TEST_POSTGRES";
+
+/** Starts a PostgreSQL server in a new folder under the system's temporary one; `end` stops and removes it. */
+export async function temporaryServer(): Promise<{
+  server: EmbeddedPostgres;
+  dataDir: string;
+  end: () => Promise<void>;
+}> {
+  const dataDir = mkdtempSync(join(tmpdir(), "assay-test-"));
+  const server = await EmbeddedPostgres.start({ dataDir, durable: false });
+  const end = async (): Promise<void> => {
+    await server.stop();
+    rmSync(dataDir, { recursive: true, force: true });
+  };
+  return { server, dataDir, end };
+}
+
+/**
+ * An empty database for the calling test file, dropped after its last test. The server is the test run's, or one of its
+ * own where the file is run by itself.
+ */
+export async function freshDatabase(): Promise<DatabaseAccess> {
+  const shared = process.env[sharedServerVariable];
+  const name = `test_${randomBytes(6).toString("hex")}`;
+  if (shared === undefined) {
+    const { server, end } = await temporaryServer();
+    after(end);
+    await server.createDatabase(name);
+    return server.access(name);
+  }
+  const server = await EmbeddedPostgres.start({ dataDir: shared, durable: false });
+  await server.createDatabase(name);
+  after(() => server.dropDatabase(name));
+  return server.access(name);
+}
