@@ -181,7 +181,8 @@ create table run (
   unique (tenant_id, experiment_id, position),
   foreign key (tenant_id, experiment_id) references experiment
 );
-create index run_claimable on run (priority desc, accepted_at, id) where state in ('QUEUED', 'RETRY_WAIT');
+-- The tenant leads, so that the claim finds each tenant's next run without walking over another's queue.
+create index run_claimable on run (tenant_id, priority desc, accepted_at, experiment_id, position) where state in ('QUEUED', 'RETRY_WAIT');
 create index run_leased on run (lease_until) where state in ('LEASED', 'RUNNING', 'CANCELLING');
 create index run_by_experiment_stage on run (tenant_id, experiment_id, stage, state);
 

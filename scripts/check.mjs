@@ -12,6 +12,7 @@ const checks = [
   { name: "lock", command: [pinnedNode, "scripts/complete-lock.mjs", "--check"] },
   { name: "buf lint", command: [tool("buf"), "lint"] },
   { name: "generated code", command: [pinnedNode, "scripts/generate.mjs", "--check"] },
+  { name: "error page", command: [pinnedNode, "scripts/errors-page.mjs", "--check"] },
   { name: "schema", command: [pinnedNode, "dist/src/api/print-schema.js", "--check"] },
   { name: "ruff", command: [python("ruff"), "check", "pods"] },
   { name: "ruff format", command: [python("ruff"), "format", "--check", "pods"] },

@@ -24,7 +24,9 @@ def spec(
     **changes: Any,
 ) -> dict[str, Any]:
     planned = [("BASE", None)] + [(method, rate) for method in methods for rate in rates] + [(method, 1.0) for method in at_one]
-    cells = [{"method": method, "seed": seed} | ({} if rate is None else {"spuriousness": rate}) for seed in seeds for method, rate in planned]
+    cells = [
+        {"method": method, "seed": seed} | ({} if rate is None else {"spuriousness": rate}) for seed in seeds for method, rate in planned
+    ]
     return {
         "capability": "robustness",
         "step": "report",

@@ -94,7 +94,7 @@ function contrastFaults({ contrast, methods, spuriousness }: RobustnessRequest, 
   const trained = methods.filter((planned) => planned !== "BASE");
   const wantedRate = `one of the rates ${rates.join(", ")}`;
   return [
-    ...unless(trained.includes(method), [...path, "method"], `one of ${trained.join(", ")}`, method),
+    ...unless(trained.some((planned) => planned === method), [...path, "method"], `one of ${trained.join(", ")}`, method),
     ...unless(rates.includes(from), [...path, "from"], wantedRate, from),
     ...unless(rates.includes(to), [...path, "to"], wantedRate, to),
     ...unless(from !== to, [...path, "to"], "a rate other than `from`", to),

@@ -7,6 +7,7 @@ import type { Readable, Writable } from "node:stream";
 import { setTimeout as pause } from "node:timers/promises";
 import { AssayError } from "../errors.js";
 import { type Log, reasonOf } from "../log.js";
+import { addressIn, relayLine } from "./pod-lines.js";
 import { projectFolder } from "./project.js";
 
 /** What the local pod is started with. */
@@ -17,8 +18,8 @@ export interface LocalPodOptions {
   readonly cacheDir?: string;
   /** How many runs it works on at once. */
   readonly slots: number;
-  /** Further environment variables. */
-  readonly env?: Readonly<Record<string, string>>;
+  /** Further arguments of the pod's command, for instance `--device cpu`. */
+  readonly arguments?: readonly string[];
   readonly log: Log;
   /** Told the pod's address whenever a pod is up, and undefined when it died. */
   readonly onAddress: (address: string | undefined) => void;
@@ -86,7 +87,7 @@ export class LocalPod {
     const child = this.spawnPod();
     this.child = child;
     child.stdin.on("error", () => undefined); // the pipe breaks when the pod dies, which `exit` tells
-    createInterface({ input: child.stderr }).on("line", (line) => this.options.log.info(line));
+    createInterface({ input: child.stderr }).on("line", (line) => relayLine(line, this.options.log));
     createInterface({ input: child.stdout }).on("line", (line) => this.heard(line));
     try {
       const [code, signal] = await once(child, "exit");
@@ -103,7 +104,15 @@ export class LocalPod {
     const cache = this.options.cacheDir ?? join(root, ".cache", "models");
     for (const folder of [cache, this.options.artifactsDir]) mkdirSync(folder, { recursive: true });
     const where = ["--listen", "127.0.0.1:0", "--artifacts", this.options.artifactsDir, "--cache", cache];
-    const args = ["-m", "assay_pods.server", ...where, "--slots", String(this.options.slots), "--parent-pipe"];
+    const args = [
+      "-m",
+      "assay_pods.server",
+      ...where,
+      "--slots",
+      String(this.options.slots),
+      "--parent-pipe",
+      ...(this.options.arguments ?? []),
+    ];
     return spawn(this.python, args, {
       cwd: root,
       stdio: ["pipe", "pipe", "pipe"],
@@ -116,7 +125,6 @@ export class LocalPod {
         OMP_WAIT_POLICY: "PASSIVE",
         HF_HUB_DISABLE_TELEMETRY: "1",
         TOKENIZERS_PARALLELISM: "false",
-        ...this.options.env,
       },
     });
   }
@@ -132,17 +140,6 @@ export class LocalPod {
   }
 }
 
-/** The address in the line that a pod prints once it listens: `{"address":"127.0.0.1:41234",…}`. */
-function addressIn(line: string): string | undefined {
-  try {
-    const said: unknown = JSON.parse(line);
-    if (typeof said !== "object" || said === null || !("address" in said)) return undefined;
-    return typeof said.address === "string" ? said.address : undefined;
-  } catch {
-    return undefined; // some other line of text
-  }
-}
-
 /** End of file asks the pod to end; a pod that does not is killed with its group. */
 async function end(child: PodProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
@@ -150,7 +147,15 @@ async function end(child: PodProcess): Promise<void> {
   child.stdin.end();
   for (const signal of ["SIGTERM", "SIGKILL"] as const) {
     if (await Promise.race([ended, pause(5_000, false)])) return;
-    process.kill(-child.pid, signal);
+    signalGroup(child.pid, signal);
   }
   await ended;
+}
+
+function signalGroup(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-pid, signal);
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error; // ESRCH: it has just ended
+  }
 }

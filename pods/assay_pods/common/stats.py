@@ -52,9 +52,9 @@ def wilson(successes: float, n: int, confidence: float) -> Interval:
     """Wilson score interval of a proportion; `successes` may be fractional because a tie counts half."""
     if n == 0:
         return Interval(None, None)
-    low, high = proportion_confint(successes, n, alpha=1 - confidence, method="wilson")
+    ends: Any = proportion_confint(successes, n, alpha=1 - confidence, method="wilson")
     value = successes / n
-    return Interval(min(max(float(low), 0.0), value), max(min(float(high), 1.0), value))
+    return Interval(min(max(float(ends[0]), 0.0), value), max(min(float(ends[1]), 1.0), value))
 
 
 def mcnemar_exact(first: Sequence[float], second: Sequence[float]) -> PairedTest:
@@ -64,8 +64,8 @@ def mcnemar_exact(first: Sequence[float], second: Sequence[float]) -> PairedTest
     table = np.zeros((2, 2), dtype=np.int64)
     for a, b in decided:
         table[int(a), int(b)] += 1
-    p_value = float(mcnemar(table, exact=True).pvalue) if decided else None
-    return PairedTest(p_value, int(table[1, 0]), int(table[0, 1]), len(first) - len(decided))
+    tested: Any = mcnemar(table, exact=True)
+    return PairedTest(float(tested.pvalue) if decided else None, int(table[1, 0]), int(table[0, 1]), len(first) - len(decided))
 
 
 class Bounds(NamedTuple):

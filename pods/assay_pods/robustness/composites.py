@@ -110,6 +110,24 @@ def _ratio(effect: Values, margin: Values, axis: int = -1) -> Any:
     return effect.mean(axis=axis) / margin.mean(axis=axis)
 
 
+def length_check(items: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Where the two answers of test items differ in token count: how often, and the accuracy by mean instead of sum.
+
+    Returns:
+        None where all counts are equal; sums and means then agree on every item.
+    """
+    rows = [item for item in items if item["split"] == "test" and item["relation"] in _GROUP_RELATIONS]
+    unequal = sum(item["tokensChosen"] != item["tokensRejected"] for item in rows)
+    if unequal == 0:
+        return None
+    by_mean: dict[str, list[float]] = {}
+    for item in rows:
+        margin = item["logprobChosen"] / max(1, item["tokensChosen"]) - item["logprobRejected"] / max(1, item["tokensRejected"])
+        by_mean.setdefault(item["relation"], []).append(1.0 if margin > 0 else 0.5 if margin == 0 else 0.0)
+    means = {relation: sum(scores) / len(scores) for relation, scores in sorted(by_mean.items())}
+    return {"unequalItems": unequal, "items": len(rows), "accuracyByMean": means}
+
+
 def generation_estimate(documents: Sequence[Mapping[str, Any] | None], level: Level) -> dict[str, Any] | None:
     """Share of generated answers that pass their checker, from the counts of each seed; None where nothing was generated.
 

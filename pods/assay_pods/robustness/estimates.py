@@ -124,26 +124,26 @@ def estimate(values: ItemValues, bounds: Bounds | None, level: Level) -> Estimat
         return Estimate(None, None, None, n, num_seeds, "none")
     value = float(np.mean([float(array.mean()) for array in arrays]))
     if num_seeds == 1:
-        return _over_items(arrays[0], value, bounds, level)
-    if values.crossed:
-        interval, method = two_way(np.stack(arrays), level.confidence, bounds), "two-way-t"
+        found, method, shown = _over_items(arrays[0], bounds, level)
+    elif values.crossed:
+        found, method, shown = two_way(np.stack(arrays), level.confidence, bounds), "two-way-t", None
     else:
-        interval, method = nested(arrays, level.confidence, bounds), "seed-t"
-    return Estimate(value, interval.low, interval.high, n, num_seeds, method)
+        found, method, shown = nested(arrays, level.confidence, bounds), "seed-t", None
+    if found.low is None or found.high is None:
+        return Estimate(value, None, None, n, num_seeds, method, shown)
+    # Rounding may put the mean of equal numbers a hair outside an interval of width zero.
+    return Estimate(value, min(found.low, value), max(found.high, value), n, num_seeds, method, shown)
 
 
-def _over_items(array: Values, value: float, bounds: Bounds | None, level: Level) -> Estimate:
-    n = len(array)
+def _over_items(array: Values, bounds: Bounds | None, level: Level) -> tuple[Interval, str, dict[str, list[float] | None] | None]:
     if bounds == PROPORTION:
-        interval = wilson(float(array.sum()), n, level.confidence)
-        return Estimate(value, interval.low, interval.high, n, 1, "wilson")
+        return wilson(float(array.sum()), len(array), level.confidence), "wilson", None
     drawn = bootstrap([array], np.mean, level.confidence, seed_from(level.salt))
     shown = {"percentile": _ends(drawn.percentile), "bca": _ends(drawn.bca)}
     if bounds is not None:
-        interval = bounded_mean(array, bounds, level.confidence)
-        return Estimate(value, interval.low, interval.high, n, 1, "adjusted-wald", shown)
+        return bounded_mean(array, bounds, level.confidence), "adjusted-wald", shown
     interval, method = (drawn.percentile, "percentile") if drawn.bca is None else (drawn.bca, "bca")
-    return Estimate(value, interval.low, interval.high, n, 1, method, shown)
+    return interval, method, shown
 
 
 def _ends(interval: Interval | None) -> list[float] | None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from assay_pods.robustness.composites import cue_to_core, generation_estimate, worst_group
+from assay_pods.robustness.composites import cue_to_core, generation_estimate, length_check, worst_group
 from assay_pods.robustness.estimates import Estimate, Level
 from assay_pods.robustness.metrics import DERIVED_METRICS, GROUP_METRICS, Metric, Subject
 from assay_pods.robustness.report_controls import CORE_NOT_LEARNED, Control, Gate, prompt_blind
@@ -73,6 +73,7 @@ def _facts(cell: Cell, level: Level) -> dict[str, Any]:
         "seeds": [run.seed for run in cell.runs],
         "groups": groups,
         "generation": generation_estimate([result.get("generation") for result in results], level),
+        "unequalLengths": length_check([item for run in cell.runs for item in run.items]),
         "realisedRho": [result.get("realisedRho") for result in results],
         "trainLoss": [result.get("trainLoss") for result in results],
         "tokens": sum(int(result.get("tokens") or 0) for result in results),
@@ -103,7 +104,8 @@ def _verdict(judge: Judge, cell: Cell, derived: Mapping[str, Estimate | None]) -
 
 
 def _control_verdict(judge: Judge, cell: Cell) -> tuple[str, str] | None:
-    needed = judge.control("RATE_ZERO", cell.method) + judge.control("RATE_ONE")
+    # A method without a positive control of its own stands on that of another: its cells are shown to be able to show an effect.
+    needed = judge.control("RATE_ZERO", cell.method) + (judge.control("RATE_ONE", cell.method) or judge.control("RATE_ONE"))
     if judge.control("UNTRAINED_BASE")[0].passed is None:
         return "INCOMPLETE", "the untrained base has no full result"
     for control in needed:

@@ -8,6 +8,9 @@ from assay_pods.robustness.report_cells import Judge
 from assay_pods.robustness.report_controls import Control, Gate
 from assay_pods.robustness.report_inputs import BASE, Experiment, Missing
 
+DISAGREEMENT = 0.05
+"""From this difference on, accuracy by sum and by mean over tokens are said to disagree."""
+
 Document = Mapping[str, Any]
 
 
@@ -82,9 +85,32 @@ def _cell_sentences(cells: Sequence[Document]) -> list[str]:
             said.append(f"{where}: not measurable, because a control failed ({cell['reason']}).")
         if cell["coreMargin"] is not None and cell["cueToCore"] is None:
             said.append(f"{where}: E/C is not given, because the interval of the core margin is not above 0.")
-        if cell["generation"] is None and cell["verdict"] != "INCOMPLETE":
-            said.append(f"{where}: no text was generated, so nothing is known beyond forced choice.")
+        said += [f"{where}: {sentence}" for sentence in (*_generation_sentences(cell), *_length_sentences(cell))]
     return said
+
+
+def _generation_sentences(cell: Document) -> list[str]:
+    generated = cell["generation"]
+    if generated is None:
+        return [] if cell["verdict"] == "INCOMPLETE" else ["no text was generated, so nothing is known beyond forced choice."]
+    chosen = cell["groups"].get(generated["relation"])
+    if chosen is None or (chosen["low"] <= generated["high"] and generated["low"] <= chosen["high"]):
+        return []
+    found = f"{chosen['value']:.2f} by forced choice, {generated['value']:.2f} of the generated answers pass"
+    return [f"forced choice and generated text disagree on {generated['relation']} items ({found})."]
+
+
+def _length_sentences(cell: Document) -> list[str]:
+    lengths = cell["unequalLengths"]
+    if lengths is None:
+        return []
+    said = f"{lengths['unequalItems']} of {lengths['items']} answers differ in token count from their counterpart"
+    differing = [
+        f"{relation} {cell['groups'][relation]['value']:.2f} by sum, {by_mean:.2f} by mean"
+        for relation, by_mean in lengths["accuracyByMean"].items()
+        if abs(by_mean - cell["groups"][relation]["value"]) > DISAGREEMENT
+    ]
+    return [f"{said}, and forced choice depends on it ({'; '.join(differing)}): no claim rests on it." if differing else f"{said}."]
 
 
 def _contrast_sentences(document: Document) -> list[str]:

@@ -44,7 +44,7 @@ def _work(job: Job, channel: Channel) -> run_pb2.Done:
         return _outcome_of(result, context)
     except CancelledError as error:
         return run_pb2.Done(cancelled=run_pb2.Cancelled(last_step=error.last_step))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever a capability raises ends the run, with its trace in the log
         log.exception("run failed", run=job.run_id, epoch=job.epoch, stage=context.stage, seconds=time.monotonic() - started)
         return run_pb2.Done(failed=failure_of(error, context.stage))
 

@@ -85,7 +85,7 @@ class RunProcess:
             self._read(process)
             process.join()
             exit_code = process.exitcode
-        except Exception:
+        except Exception:  # noqa: BLE001 - the trace is logged, and the attempt must end whatever it was
             log.exception("run process was lost", run=self._job.run_id, epoch=self._job.epoch)
             self.kill()
         with contextlib.suppress(RuntimeError):

@@ -1,0 +1,120 @@
+"""A capability for the tests of the server: each step does one thing that runs do, good or bad."""
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+
+from assay_pods.common.context import BadInputError, RunContext, RunError
+
+
+def run(context: RunContext) -> dict:
+    context.log(f"pid {os.getpid()}")
+    return _STEPS[context.spec["step"]](context)
+
+
+def _echo(context: RunContext) -> dict:
+    context.progress("training", 1, 2)
+    context.metric("loss", 0.5, 1)
+    context.progress("training", 2, 2)
+    path = context.work_dir / "items"
+    path.write_text("".join(file.read_text() for file in context.inputs.values()) or "nothing\n")
+    context.save("items.jsonl", "ITEMS", path)
+    return {"value": context.spec["value"], "partial": context.spec.get("partial", False)}
+
+
+def _work(context: RunContext) -> dict:
+    """Moves on until it is stopped."""
+    pause = threading.Event()
+    step = 0
+    while True:
+        step += 1
+        context.progress("training", step, 1_000_000)
+        pause.wait(0.01)
+
+
+def _flood(context: RunContext) -> dict:
+    for step in range(20_000):
+        context.progress("training", step, 20_000)
+        context.metric("loss", 1.0 / (step + 1), step)
+    return {"steps": 20_000}
+
+
+def _segfault(context: RunContext) -> dict:
+    context.progress("scoring", 1, 2)
+    ctypes.string_at(0)
+    return {}
+
+
+def _hang(context: RunContext) -> dict:
+    signal.pause()
+    return {}
+
+
+def _bad_input(context: RunContext) -> dict:
+    context.progress("preparing", 0, 1)
+    raise BadInputError("MODEL_UNSAFE", "wanted safetensors,\nbut got a pickle")
+
+
+def _run_error(context: RunContext) -> dict:
+    raise RunError("CONTROL_FAILED", "wanted a control that holds, but it failed")
+
+
+def _memory(context: RunContext) -> dict:
+    raise MemoryError("wanted 1 TiB")
+
+
+def _error(context: RunContext) -> dict:
+    raise RuntimeError("the secret of the trace stays in the log")
+
+
+def _disk(context: RunContext) -> dict:
+    raise OSError(28, "No space left on device")
+
+
+def _nan(context: RunContext) -> dict:
+    context.metric("loss", float("nan"), 3)
+    return {"deep": [{"loss": float("nan")}]}
+
+
+def _exit(context: RunContext) -> dict:
+    sys.exit(7)
+
+
+def _child(context: RunContext) -> dict:
+    """Leaves a process of its own behind."""
+    pid = os.fork()
+    if pid == 0:
+        signal.pause()
+        os._exit(0)
+    context.log(f"child {pid}")
+    return _work(context)
+
+
+def _facts(context: RunContext) -> dict:
+    return {
+        "device": context.device,
+        "threads": int(os.environ["OMP_NUM_THREADS"]),
+        "empty": not any(context.work_dir.iterdir()),
+        "cache": str(context.cache_dir),
+        "waiting": os.environ["OMP_WAIT_POLICY"],
+    }
+
+
+_STEPS = {
+    "echo": _echo,
+    "work": _work,
+    "flood": _flood,
+    "segfault": _segfault,
+    "hang": _hang,
+    "bad_input": _bad_input,
+    "run_error": _run_error,
+    "memory": _memory,
+    "error": _error,
+    "disk": _disk,
+    "nan": _nan,
+    "exit": _exit,
+    "child": _child,
+    "facts": _facts,
+}

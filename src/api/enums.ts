@@ -1,0 +1,200 @@
+import { registerEnumType } from "type-graphql";
+import { datasetKinds } from "../domain/dataset.js";
+import { capabilities, eventKinds, experimentStates } from "../domain/experiment.js";
+import { robustnessTasks, spuriousArtifacts, trainerKinds, tuningMethods } from "../domain/robustness.js";
+import { cancelModes, runStates } from "../domain/run.js";
+import { scopes } from "../domain/tenant.js";
+
+interface EnumWords<T extends string> {
+  readonly name: string;
+  readonly description: string;
+  /** What each value means; the compiler asks for every one. */
+  readonly values: Readonly<Record<T, string>>;
+}
+
+/** Publishes a list of the domain as an enum; the answer stands for it in the thunks of fields. */
+function published<T extends string>(values: readonly T[], words: EnumWords<T>): object {
+  const members = Object.fromEntries(values.map((value) => [value, value]));
+  const valuesConfig = Object.fromEntries(values.map((value) => [value, { description: words.values[value] }]));
+  registerEnumType(members, { name: words.name, description: words.description, valuesConfig });
+  return members;
+}
+
+export const CapabilityEnum = published(capabilities, {
+  name: "Capability",
+  description: "What an experiment is about.",
+  values: { ROBUSTNESS: "Which tuning method keeps working when training data carries a spurious correlation." },
+});
+
+export const ExperimentStateEnum = published(experimentStates, {
+  name: "ExperimentState",
+  description: "State of an experiment, derived from its runs.",
+  values: {
+    QUEUED: "No run has started.",
+    RUNNING: "Runs are at work, or some have ended and others wait.",
+    PAUSED: "Every run that has not ended is paused.",
+    CANCELLING: "A cancel was asked for, and runs are still ending.",
+    SUCCEEDED: "Every run has a complete result.",
+    PARTIAL: "Ended with a report, but not every run has a complete result.",
+    FAILED: "Ended without a report.",
+    CANCELLED: "Ended by a cancel, without a report.",
+  },
+});
+
+export const RunStateEnum = published(runStates, {
+  name: "RunState",
+  description: "State of a run.",
+  values: {
+    WAITING: "Its stage has not opened.",
+    QUEUED: "Waits for a pod.",
+    LEASED: "A dispatcher holds it and is handing it to a pod.",
+    RUNNING: "A pod works on it.",
+    RETRY_WAIT: "An attempt failed; another will follow.",
+    PAUSED: "Held back until it is resumed.",
+    CANCELLING: "Its pod was told to stop.",
+    SUCCEEDED: "Ended with a result.",
+    FAILED: "Ended: its input is at fault, and another attempt would fail too.",
+    CANCELLED: "Ended by a cancel.",
+    DEAD: "Ended: every attempt was used up.",
+  },
+});
+
+export const RunEventKindEnum = published(eventKinds, {
+  name: "RunEventKind",
+  description: "What an event tells.",
+  values: {
+    STATE: "The run went into another state.",
+    LOG: "The run said something.",
+    METRIC: "A figure of the work, for instance a loss at a step.",
+    PROGRESS: "How far the run is.",
+    WARNING: "Something that a reader of the result should know.",
+    EXPERIMENT: "The experiment went into another state.",
+  },
+});
+
+export const TuningMethodEnum = published(tuningMethods, {
+  name: "TuningMethod",
+  description: "How the model is tuned.",
+  values: {
+    BASE: "Not at all: the untrained model, always measured as a control.",
+    SFT: "Supervised fine-tuning on the chosen completions.",
+    DPO: "Direct preference optimisation.",
+    KTO: "Kahneman-Tversky optimisation.",
+  },
+});
+
+export const RobustnessTaskEnum = published(robustnessTasks, {
+  name: "RobustnessTask",
+  description: "What generated data teaches.",
+  values: { KEYWORD_INCLUSION: "Write one sentence with a given word; the cue is the sentence's opener." },
+});
+
+export const SpuriousArtifactEnum = published(spuriousArtifacts, {
+  name: "SpuriousArtifact",
+  description: "The kind of spurious correlation.",
+  values: { FEATURE_AMBIGUITY: "A surface cue and the rule both pick out the right answer." },
+});
+
+export const TrainerKindEnum = published(trainerKinds, {
+  name: "TrainerKind",
+  description: "What trains; figures of different trainers are never compared.",
+  values: {
+    TOP_BLOCKS: "Trains the top blocks on cached activations of the frozen trunk.",
+    TRL_LORA: "The TRL trainers with low-rank adapters.",
+    TRL_FULL: "The TRL trainers on all weights.",
+  },
+});
+
+export const CancelModeEnum = published(cancelModes, {
+  name: "CancelMode",
+  description: "How an experiment is ended early.",
+  values: {
+    GRACEFUL: "Runs stop at their next step.",
+    SCORE_PARTIAL: "Runs stop and score what they have.",
+    IMMEDIATE: "Runs are ended at once.",
+  },
+});
+
+export const DatasetKindEnum = published(datasetKinds, {
+  name: "DatasetKind",
+  description: "What the rows of a data set are.",
+  values: { PREFERENCE: "Preference rows: a prompt with a chosen and a rejected completion." },
+});
+
+export const ScopeEnum = published(scopes, {
+  name: "Scope",
+  description: "What a key may do.",
+  values: {
+    READ: "Queries and subscriptions.",
+    SUBMIT: "Submit experiments, register models, and cancel experiments that the key itself submitted.",
+    CANCEL_ANY: "Cancel any experiment of the project.",
+    DATASET_WRITE: "Upload data sets.",
+  },
+});
+
+/** Kinds of files that runs make; whatever else a pod calls its file is published as OTHER. */
+export const artifactKinds = ["DATASET", "CACHE", "ITEMS", "WEIGHTS", "RESULT", "REPORT_JSON", "REPORT_TEXT", "OTHER"] as const;
+export type ArtifactKind = (typeof artifactKinds)[number];
+
+export const ArtifactKindEnum = published(artifactKinds, {
+  name: "ArtifactKind",
+  description: "What a file is.",
+  values: {
+    DATASET: "Rows of a data set, JSON lines.",
+    CACHE: "Something computed once and read by several runs.",
+    ITEMS: "Scores, one line per item and render.",
+    WEIGHTS: "Trained weights, safetensors.",
+    RESULT: "What one run answered, JSON.",
+    REPORT_JSON: "The experiment's report, JSON.",
+    REPORT_TEXT: "The experiment's report, for reading.",
+    OTHER: "Any other file.",
+  },
+});
+
+export const intervalMethods = ["WILSON"] as const;
+
+export const IntervalMethodEnum = published(intervalMethods, {
+  name: "IntervalMethod",
+  description: "How a confidence interval was made.",
+  values: { WILSON: "Wilson's score interval for a proportion, over items." },
+});
+
+export const modelSourceKinds = ["PACKAGE", "PATH", "HUB"] as const;
+
+export const ModelSourceKindEnum = published(modelSourceKinds, {
+  name: "ModelSourceKind",
+  description: "Where a model's files come from.",
+  values: {
+    PACKAGE: "A Python package that carries them.",
+    PATH: "A folder on the machine of the service.",
+    HUB: "A hub repository at a pinned commit.",
+  },
+});
+
+/** The codes that a payload's errors carry; all other codes end a request. */
+export const userErrorCodes = [
+  "INVALID_INPUT",
+  "NOT_FOUND",
+  "PERMISSION_DENIED",
+  "IDEMPOTENCY_CONFLICT",
+  "STATE_CONFLICT",
+  "DATASET_INVALID",
+  "MODEL_UNSAFE",
+  "UNSUPPORTED_COMBINATION",
+] as const;
+export type UserErrorCode = (typeof userErrorCodes)[number];
+
+export const ErrorCodeEnum = published(userErrorCodes, {
+  name: "ErrorCode",
+  description: "What is wrong with a request.",
+  values: {
+    INVALID_INPUT: "A value is not what its field takes.",
+    NOT_FOUND: "Nothing with this id is visible to the key.",
+    PERMISSION_DENIED: "The key lacks the scope for this.",
+    IDEMPOTENCY_CONFLICT: "The idempotency key was used before with another request.",
+    STATE_CONFLICT: "The thing is in a state that does not allow this.",
+    DATASET_INVALID: "Rows of the data set break the format or its rules.",
+    MODEL_UNSAFE: "The model folder holds something that could run code, or is not safetensors.",
+    UNSUPPORTED_COMBINATION: "Each value is valid, but not together.",
+  },
+});

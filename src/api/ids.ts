@@ -1,0 +1,46 @@
+/** What a global id can name. */
+export const nodeKinds = [
+  "Artifact",
+  "Dataset",
+  "DatasetVersion",
+  "Experiment",
+  "Model",
+  "Project",
+  "Run",
+  "RunEvent",
+  "ServiceAccount",
+  "Upload",
+] as const;
+export type NodeKind = (typeof nodeKinds)[number];
+
+/** The parts of a global id. */
+export interface NodeKey {
+  readonly kind: NodeKind;
+  /** A UUID; for a RunEvent, its experiment's UUID and its sequence with a dot between. */
+  readonly key: string;
+}
+
+const UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
+const PLAIN = new RegExp(`^${UUID}$`);
+const EVENT = new RegExp(`^${UUID}\\.[1-9][0-9]{0,14}$`);
+
+/** The opaque id by which clients name a thing. */
+export function globalId(kind: NodeKind, key: string): string {
+  return Buffer.from(`${kind}:${key}`).toString("base64url");
+}
+
+/** The parts of a global id, or null for a text that is none. */
+export function parseGlobalId(id: string): NodeKey | null {
+  if (id.length > 200 || !/^[A-Za-z0-9_-]+$/.test(id)) return null;
+  const [name = "", key = "", ...rest] = Buffer.from(id, "base64url").toString("utf8").split(":");
+  const kind = nodeKinds.find((known) => known === name);
+  if (kind === undefined || rest.length > 0 || !(kind === "RunEvent" ? EVENT : PLAIN).test(key)) return null;
+  // One thing has one id: other spellings of the same bytes are no ids.
+  return globalId(kind, key) === id ? { kind, key } : null;
+}
+
+/** The key in a global id of this kind, or null for any other text. */
+export function keyIn(id: string, kind: NodeKind): string | null {
+  const parsed = parseGlobalId(id);
+  return parsed?.kind === kind ? parsed.key : null;
+}

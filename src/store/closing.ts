@@ -1,0 +1,138 @@
+import { experimentState, type RunCounts } from "../domain/experiment.js";
+import type { CancelMode, RunState } from "../domain/run.js";
+import { AssayError } from "../errors.js";
+import { appendEvents, type ExperimentKey, type NewEvent, stateEvent } from "./events.js";
+import { dispatchBell, writeMessages } from "./outbox.js";
+import { statement, type Transaction } from "./transaction.js";
+
+// The rule of locks everywhere in the store: the experiment's row before the rows of its runs. Only the claim takes run
+// rows alone; it skips those that are locked and so waits for nobody.
+
+/** What the lock on an experiment shows. */
+export interface LockedExperiment extends ExperimentKey {
+  readonly stage: number;
+  readonly stageCount: number;
+  readonly openRuns: number;
+  readonly totalRuns: number;
+  readonly cancelMode: CancelMode | null;
+  readonly cancelRequestedAt: Date | null;
+  readonly endedAt: Date | null;
+}
+
+const COLUMNS = `stage, stage_count as "stageCount", open_runs as "openRuns", total_runs as "totalRuns",
+  cancel_mode as "cancelMode", cancel_requested_at as "cancelRequestedAt", ended_at as "endedAt"`;
+
+type LockedRow = Omit<LockedExperiment, keyof ExperimentKey>;
+
+const lock = statement(
+  "experiment-lock",
+  `select ${COLUMNS} from experiment where tenant_id = $1 and id = $2 for no key update`,
+);
+
+/** Locks the experiment until the commit; null when there is none. */
+export async function lockExperiment(tx: Transaction, key: ExperimentKey): Promise<LockedExperiment | null> {
+  const [row] = await tx.rows<LockedRow>(lock, [key.tenantId, key.experimentId]);
+  return row === undefined ? null : { ...row, tenantId: key.tenantId, experimentId: key.experimentId };
+}
+
+const countDown = statement(
+  "experiment-count-down",
+  `update experiment set open_runs = open_runs - $3 where tenant_id = $1 and id = $2 returning ${COLUMNS}`,
+);
+
+/**
+ * Notes that runs of the current stage have ended. The last one opens the next stage in this very transaction, or ends the
+ * experiment. The caller holds the experiment's lock.
+ */
+export async function runsEnded(tx: Transaction, key: ExperimentKey, ended: number): Promise<void> {
+  const [row] = await tx.rows<LockedRow>(countDown, [key.tenantId, key.experimentId, ended]);
+  if (row === undefined) throw new AssayError("INTERNAL", `wanted experiment ${key.experimentId}, but it is not there`);
+  if (row.openRuns === 0) await stageEnded(tx, { ...row, tenantId: key.tenantId, experimentId: key.experimentId });
+}
+
+/** Opens the next stage that has work, or ends the experiment. */
+async function stageEnded(tx: Transaction, experiment: LockedExperiment): Promise<void> {
+  if (experiment.cancelRequestedAt === null) {
+    for (let stage = experiment.stage + 1; stage < experiment.stageCount; stage += 1) {
+      if (await openStage(tx, experiment, stage)) return;
+    }
+  }
+  await end(tx, experiment);
+}
+
+const decide = statement(
+  "stage-decide",
+  `select r.id, (coalesce(bool_and(i.there or not i.required), true) and (count(i.there) = 0 or bool_or(i.there))) as ready
+   from run r
+   left join lateral (
+     select w.required,
+            w."from" ->> 'kind' = 'ARTIFACT' or exists (
+              select 1 from run maker
+              join run_artifact a on a.tenant_id = maker.tenant_id and a.run_id = maker.id and a.epoch = maker.epoch
+              where maker.tenant_id = r.tenant_id and maker.id = (w."from" ->> 'runId')::uuid and maker.state = 'SUCCEEDED'
+                and a.name = w."from" ->> 'artifact') as there
+     from jsonb_to_recordset(r.inputs) as w("from" jsonb, required boolean)
+   ) i on true
+   where r.tenant_id = $1 and r.experiment_id = $2 and r.stage = $3 and r.state = 'WAITING'
+   group by r.id, r.position order by r.position`,
+);
+
+const settle = statement(
+  "stage-settle",
+  `update run r set state = case when d.ready then 'QUEUED' else 'CANCELLED' end,
+                    state_reason = case when d.ready then null else 'DEPENDENCY_FAILED' end,
+                    not_before = now(), terminal_at = case when d.ready then null else now() end
+   from unnest($2::uuid[], $3::boolean[]) as d(id, ready)
+   where r.tenant_id = $1 and r.id = d.id`,
+);
+
+const setStage = statement(
+  "experiment-set-stage",
+  "update experiment set stage = $3, open_runs = $4 where tenant_id = $1 and id = $2",
+);
+
+/**
+ * Queues the stage's runs whose required inputs are all there, and at least one of whose inputs is, where they have any;
+ * cancels the others. False when none was queued: the stage is over before it began.
+ */
+async function openStage(tx: Transaction, key: ExperimentKey, stage: number): Promise<boolean> {
+  const runs = await tx.rows<{ id: string; ready: boolean }>(decide, [key.tenantId, key.experimentId, stage]);
+  await tx.run(settle, [key.tenantId, runs.map((run) => run.id), runs.map((run) => run.ready)]);
+  const queued = runs.filter((run) => run.ready).length;
+  await tx.run(setStage, [key.tenantId, key.experimentId, stage, queued]);
+  const events = runs.map((run) =>
+    run.ready ? stateEvent(run.id, "QUEUED") : stateEvent(run.id, "CANCELLED", "DEPENDENCY_FAILED"),
+  );
+  await appendEvents(tx, key, queued > 0 ? [...events, stageEvent(stage)] : events);
+  if (queued > 0) await writeMessages(tx, [dispatchBell(key.tenantId, key.experimentId, "RunsQueued")]);
+  return queued > 0;
+}
+
+function stageEvent(stage: number): NewEvent {
+  return { runId: null, kind: "EXPERIMENT", body: { state: "RUNNING", stage } };
+}
+
+const finish = statement("experiment-end", "update experiment set ended_at = now() where tenant_id = $1 and id = $2");
+
+const tally = statement(
+  "experiment-tally",
+  `select state, count(*)::int as count, bool_or(stage = $3 and state = 'SUCCEEDED') as reported
+   from run where tenant_id = $1 and experiment_id = $2 group by state`,
+);
+
+async function end(tx: Transaction, experiment: LockedExperiment): Promise<void> {
+  const { tenantId, experimentId, stageCount } = experiment;
+  await tx.run(finish, [tenantId, experimentId]);
+  const rows = await tx.rows<{ state: RunState; count: number; reported: boolean }>(tally, [
+    tenantId,
+    experimentId,
+    stageCount - 1,
+  ]);
+  const counts: RunCounts = Object.fromEntries(rows.map((row) => [row.state, row.count]));
+  const state = experimentState(
+    experiment,
+    counts,
+    rows.some((row) => row.reported),
+  );
+  await appendEvents(tx, experiment, [{ runId: null, kind: "EXPERIMENT", body: { state } }]);
+}

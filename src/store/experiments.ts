@@ -1,0 +1,96 @@
+import type { Json } from "../domain/digest.js";
+import type { Capability, Experiment, RunCounts } from "../domain/experiment.js";
+import type { RunState } from "../domain/run.js";
+import { type Page, type PageOrder, type PageRequest, readPage } from "./pages.js";
+import { experimentTable } from "./tables.js";
+import { statement, type Transaction } from "./transaction.js";
+
+/** The experiment with this id, or null when the tenant has none. */
+export function findExperiment(tx: Transaction, id: string): Promise<Experiment | null> {
+  return tx.manager.createQueryBuilder(experimentTable, "e").where("e.id = :id", { id }).getOne();
+}
+
+/** Where an experiment stands in the list of its project. */
+export interface ExperimentPosition {
+  readonly createdAt: Date;
+  readonly id: string;
+}
+
+/** Which experiments are listed. */
+export interface ExperimentFilter {
+  readonly projectId: string;
+  readonly capability?: Capability | undefined;
+  /** Only those made later. */
+  readonly createdAfter?: Date | undefined;
+}
+
+const newestFirst: PageOrder<ExperimentPosition> = {
+  columns: ["e.createdAt", "e.id"],
+  descending: true,
+  valuesAt: ({ createdAt, id }) => [createdAt, id],
+};
+
+/** Experiments of a project, newest first. */
+export function listExperiments(
+  tx: Transaction,
+  filter: ExperimentFilter,
+  page: PageRequest<ExperimentPosition>,
+): Promise<Page<Experiment>> {
+  const query = tx.manager
+    .createQueryBuilder(experimentTable, "e")
+    .where("e.projectId = :projectId", { projectId: filter.projectId });
+  if (filter.capability !== undefined) query.andWhere("e.capability = :capability", { capability: filter.capability });
+  if (filter.createdAfter !== undefined)
+    query.andWhere("e.createdAt > :createdAfter", { createdAfter: filter.createdAfter });
+  return readPage(query, newestFirst, page);
+}
+
+/** What an experiment's state is derived from, beside the experiment itself. */
+export interface Tally {
+  readonly counts: RunCounts;
+  /** Whether the run of the last stage succeeded. */
+  readonly reported: boolean;
+}
+
+const tallies = statement(
+  "experiment-tallies",
+  `select r.experiment_id, r.state, count(*)::int as count, bool_or(r.stage = e.stage_count - 1 and r.state = 'SUCCEEDED') as reported
+   from run r join experiment e on e.tenant_id = r.tenant_id and e.id = r.experiment_id
+   where r.experiment_id = any($1::uuid[]) group by r.experiment_id, r.state`,
+);
+
+/** How many runs of each experiment are in which state, for many experiments at once. Unknown ids are left out. */
+export async function runCountsOf(tx: Transaction, experimentIds: readonly string[]): Promise<Map<string, Tally>> {
+  const rows = await tx.rows<{ experiment_id: string; state: RunState; count: number; reported: boolean }>(tallies, [
+    experimentIds,
+  ]);
+  const found = new Map<string, Tally>();
+  for (const row of rows) {
+    const before = found.get(row.experiment_id);
+    found.set(row.experiment_id, {
+      counts: { ...before?.counts, [row.state]: row.count },
+      reported: row.reported || (before?.reported ?? false),
+    });
+  }
+  return found;
+}
+
+/** What the run of the last stage answered. */
+export interface Report {
+  readonly runId: string;
+  readonly metrics: Json;
+}
+
+const report = statement(
+  "experiment-report",
+  `select r.id as "runId", result.metrics from run r
+   join experiment e on e.tenant_id = r.tenant_id and e.id = r.experiment_id and r.stage = e.stage_count - 1
+   join result on result.tenant_id = r.tenant_id and result.run_id = r.id
+   where r.experiment_id = $1 order by r.position limit 1`,
+);
+
+/** The report of an experiment, or null while there is none. Its files are those of its run. */
+export async function reportOf(tx: Transaction, experimentId: string): Promise<Report | null> {
+  const [row] = await tx.rows<{ runId: string; metrics: Json }>(report, [experimentId]);
+  return row ?? null;
+}

@@ -1,0 +1,46 @@
+import { In } from "typeorm";
+import type { Experiment, ExperimentEvent } from "../domain/experiment.js";
+import type { Run } from "../domain/run.js";
+import { type Page, type PageOrder, type PageRequest, readPage } from "./pages.js";
+import { eventTable, experimentTable, runTable } from "./tables.js";
+import type { Transaction } from "./transaction.js";
+
+// Reads for the gateway, which asks for many things at once or for a page of them.
+
+/** The experiments with these ids, in no order. */
+export function experimentsById(tx: Transaction, ids: readonly string[]): Promise<Experiment[]> {
+  return tx.manager.findBy(experimentTable, { id: In([...ids]) });
+}
+
+/** The runs with these ids, in no order. */
+export function runsById(tx: Transaction, ids: readonly string[]): Promise<Run[]> {
+  return tx.manager.findBy(runTable, { id: In([...ids]) });
+}
+
+/** The event of an experiment with this number, or null. */
+export function eventAt(tx: Transaction, experimentId: string, seq: number): Promise<ExperimentEvent | null> {
+  return tx.manager.findOneBy(eventTable, { experimentId, seq });
+}
+
+/** Which events are listed. */
+export interface EventFilter {
+  readonly experimentId: string;
+  readonly runId: string;
+  /** Only later ones. */
+  readonly afterSequence: number;
+}
+
+const bySequence: PageOrder<number> = { columns: ["e.seq"], descending: false, valuesAt: (seq) => [seq] };
+
+/** Events of one run in their order; a page's position is an event's sequence. */
+export function listEvents(
+  tx: Transaction,
+  { experimentId, runId, afterSequence }: EventFilter,
+  page: PageRequest<number>,
+): Promise<Page<ExperimentEvent>> {
+  const query = tx.manager
+    .createQueryBuilder(eventTable, "e")
+    .where("e.experimentId = :experimentId and e.runId = :runId", { experimentId, runId })
+    .andWhere("e.seq > :afterSequence", { afterSequence });
+  return readPage(query, bySequence, page);
+}

@@ -1,0 +1,144 @@
+import { newId } from "../domain/digest.js";
+import { type Message, topics } from "../domain/messages.js";
+import { statement, type Transaction } from "./transaction.js";
+
+/** A message that the relay publishes once the transaction that wrote it is committed. */
+export type NewMessage = Omit<Message, "eventId" | "key">;
+
+const write = statement(
+  "outbox-write",
+  `insert into outbox (tenant_id, event_id, topic, key, type, payload)
+   select tenant_id, event_id, topic, key, type, payload
+   from jsonb_to_recordset($1::jsonb) as m(tenant_id uuid, event_id uuid, topic text, key text, type text, payload jsonb)`,
+);
+
+/** Writes messages that are published if, and only if, this transaction commits. */
+export async function writeMessages(tx: Transaction, messages: readonly NewMessage[]): Promise<void> {
+  const rows = messages.map(({ tenantId, topic, type, payload }) => ({
+    tenant_id: tenantId,
+    event_id: newId(),
+    topic,
+    key: messageKey(tenantId, payload.experimentId),
+    type,
+    payload,
+  }));
+  await tx.run(write, [JSON.stringify(rows)]);
+  tx.wroteOutbox = true;
+}
+
+/** Order holds among messages with the same key. */
+export function messageKey(tenantId: string, experimentId: string): string {
+  return `${tenantId}:${experimentId}`;
+}
+
+/** Tells dispatchers that runs of the experiment may be claimed, or that live ones are to be cancelled. */
+export function dispatchBell(
+  tenantId: string,
+  experimentId: string,
+  what: "RunsQueued" | "RunsCancelling",
+): NewMessage {
+  return { topic: topics.runsQueued, type: `assay.runs.v1.${what}`, tenantId, payload: { experimentId } };
+}
+
+const takeUnpublished = statement(
+  "outbox-take",
+  `select tenant_id, event_id, topic, key, type, payload from outbox
+   where published_at is null order by event_id limit $1 for update skip locked`,
+);
+
+interface OutboxRow {
+  readonly tenant_id: string;
+  readonly event_id: string;
+  readonly topic: Message["topic"];
+  readonly key: string;
+  readonly type: string;
+  readonly payload: Message["payload"];
+}
+
+/**
+ * Locks messages that were not published, oldest id first. Ids say nothing about the order of commits, so whatever has no
+ * `published_at` is looked at every time; a cursor over ids would skip the rows of transactions that commit late.
+ */
+export async function takeMessages(tx: Transaction, limit: number): Promise<Message[]> {
+  const rows = await tx.rows<OutboxRow>(takeUnpublished, [limit]);
+  return rows.map(({ tenant_id: tenantId, event_id: eventId, topic, key, type, payload }) => ({
+    eventId,
+    topic,
+    key,
+    type,
+    tenantId,
+    payload,
+  }));
+}
+
+const publish = statement(
+  "outbox-published",
+  `update outbox o set published_at = clock_timestamp()
+   from unnest($1::uuid[], $2::uuid[]) as m(tenant_id, event_id)
+   where o.tenant_id = m.tenant_id and o.event_id = m.event_id`,
+);
+
+/** Notes that the messages are on the bus. */
+export async function markPublished(tx: Transaction, messages: readonly Message[]): Promise<void> {
+  await tx.run(publish, [messages.map((message) => message.tenantId), messages.map((message) => message.eventId)]);
+}
+
+const receive = statement(
+  "inbox-receive",
+  `insert into inbox (tenant_id, consumer, event_id)
+   select tenant_id, $3, event_id from unnest($1::uuid[], $2::uuid[]) as m(tenant_id, event_id)
+   order by tenant_id, event_id
+   on conflict do nothing returning event_id`,
+);
+
+/** Notes messages as seen by a consumer and gives those that it had not seen before; the others are duplicates. */
+export async function receiveMessages(
+  tx: Transaction,
+  consumer: string,
+  messages: readonly Message[],
+): Promise<Message[]> {
+  const fresh = await tx.rows<{ event_id: string }>(receive, [
+    messages.map((message) => message.tenantId),
+    messages.map((message) => message.eventId),
+    consumer,
+  ]);
+  const ids = new Set(fresh.map((row) => row.event_id));
+  // A message that came twice in this very batch is given once.
+  return messages.filter((message) => ids.delete(message.eventId));
+}
+
+const announce = statement(
+  "outbox-announce",
+  `select distinct r.tenant_id, r.experiment_id from run r
+   where r.state in ('QUEUED', 'RETRY_WAIT') and r.not_before < now() - make_interval(secs => $1::float8)
+     and not exists (select 1 from outbox o where o.tenant_id = r.tenant_id and o.topic = $2 and o.published_at is null
+                     and o.payload ->> 'experimentId' = r.experiment_id::text)
+   limit 200`,
+);
+
+/** Rings again for experiments whose runs have been due for so long; gives how many. It is what makes a lost bell harmless. */
+export async function announceOverdue(tx: Transaction, overdueSeconds: number): Promise<number> {
+  const rows = await tx.rows<{ tenant_id: string; experiment_id: string }>(announce, [
+    overdueSeconds,
+    topics.runsQueued,
+  ]);
+  if (rows.length > 0) {
+    await writeMessages(
+      tx,
+      rows.map((row) => dispatchBell(row.tenant_id, row.experiment_id, "RunsQueued")),
+    );
+  }
+  return rows.length;
+}
+
+const pruneOutbox = statement(
+  "outbox-prune",
+  "delete from outbox where published_at < now() - make_interval(days => $1::int)",
+);
+const pruneInbox = statement("inbox-prune", "delete from inbox where at < now() - make_interval(days => $1::int)");
+
+/** Deletes published messages, and notes of messages seen, that are older than so many days. */
+export async function pruneMessages(tx: Transaction, days: number): Promise<void> {
+  await tx.run(pruneOutbox, [days]);
+  await tx.run(pruneInbox, [days]);
+}

@@ -1,0 +1,129 @@
+import { In } from "typeorm";
+import type { Attempt, Run, RunState } from "../domain/run.js";
+import { type Page, type PageOrder, type PageRequest, readPage } from "./pages.js";
+import type { Result, UsageKind } from "./rows.js";
+import { attemptTable, resultTable, runTable } from "./tables.js";
+import { statement, type Transaction } from "./transaction.js";
+
+/** The run with this id, or null when the tenant has none. */
+export function findRun(tx: Transaction, id: string): Promise<Run | null> {
+  return tx.manager.createQueryBuilder(runTable, "r").where("r.id = :id", { id }).getOne();
+}
+
+/** Which runs are listed. */
+export interface RunFilter {
+  readonly experimentId: string;
+  readonly states?: readonly RunState[] | undefined;
+  readonly step?: string | undefined;
+  readonly seed?: number | undefined;
+}
+
+const byPosition: PageOrder<number> = {
+  columns: ["r.position"],
+  descending: false,
+  valuesAt: (position) => [position],
+};
+
+/** Runs of an experiment in the order of its plan; a page's position is a run's `position`. */
+export function listRuns(tx: Transaction, filter: RunFilter, page: PageRequest<number>): Promise<Page<Run>> {
+  const { experimentId, states, step, seed } = filter;
+  const query = tx.manager.createQueryBuilder(runTable, "r").where("r.experimentId = :experimentId", { experimentId });
+  if (states !== undefined) query.andWhere("r.state = any(:states)", { states: [...states] });
+  if (step !== undefined) query.andWhere("r.step = :step", { step });
+  if (seed !== undefined) query.andWhere("r.seed = :seed", { seed });
+  return readPage(query, byPosition, page);
+}
+
+/** The tries of these runs, each run's in order. */
+export function attemptsOf(tx: Transaction, runIds: readonly string[]): Promise<Attempt[]> {
+  return tx.manager.find(attemptTable, { where: { runId: In([...runIds]) }, order: { runId: "ASC", epoch: "ASC" } });
+}
+
+/** The results of those of these runs that have one. */
+export function resultsOf(tx: Transaction, runIds: readonly string[]): Promise<Result[]> {
+  return tx.manager.createQueryBuilder(resultTable, "r").where("r.runId = any(:runIds)", { runIds }).getMany();
+}
+
+/** The result of a run, or null when it has none. */
+export async function resultOf(tx: Transaction, runId: string): Promise<Result | null> {
+  return (await resultsOf(tx, [runId]))[0] ?? null;
+}
+
+/** A file that a run made. */
+export interface RunFile {
+  readonly id: string;
+  readonly runId: string;
+  readonly experimentId: string;
+  readonly name: string;
+  readonly kind: string;
+  readonly sha256: string;
+  readonly sizeBytes: number;
+  readonly createdAt: Date;
+}
+
+const FILE_COLUMNS = `f.id, f.run_id as "runId", r.experiment_id as "experimentId", f.name, f.kind, f.sha256,
+  a.size_bytes as "sizeBytes", a.created_at as "createdAt"`;
+const FILE_TABLES = `run_artifact f
+  join artifact a on a.tenant_id = f.tenant_id and a.sha256 = f.sha256
+  join run r on r.tenant_id = f.tenant_id and r.id = f.run_id and r.epoch = f.epoch`;
+
+const filesOfRuns = statement(
+  "run-files",
+  `select ${FILE_COLUMNS} from ${FILE_TABLES} where f.run_id = any($1::uuid[]) order by f.run_id, f.name`,
+);
+const fileById = statement("run-file", `select ${FILE_COLUMNS} from ${FILE_TABLES} where f.id = $1`);
+const filesOfExperiment = statement(
+  "experiment-files",
+  `select ${FILE_COLUMNS} from ${FILE_TABLES} where r.experiment_id = $1 order by r.position, f.name`,
+);
+
+/** The files of these runs, by name. */
+export function artifactsOf(tx: Transaction, runIds: readonly string[]): Promise<RunFile[]> {
+  return tx.rows(filesOfRuns, [runIds]);
+}
+
+/** The files of an experiment's runs, in the order of its plan. */
+export function artifactsOfExperiment(tx: Transaction, experimentId: string): Promise<RunFile[]> {
+  return tx.rows(filesOfExperiment, [experimentId]);
+}
+
+/** The file with this id, or null when the tenant has none. */
+export async function findArtifact(tx: Transaction, id: string): Promise<RunFile | null> {
+  const [row] = await tx.rows<RunFile>(fileById, [id]);
+  return row ?? null;
+}
+
+/** What was used, by kind; kinds that were never used are absent. */
+export type UsageSums = Readonly<Partial<Record<UsageKind, number>>>;
+
+const usageByRun = statement(
+  "run-usage",
+  "select run_id as id, kind, sum(amount) as amount from usage where run_id = any($1::uuid[]) group by run_id, kind",
+);
+const usageByExperiment = statement(
+  "experiment-usage",
+  `select r.experiment_id as id, u.kind, sum(u.amount) as amount
+   from usage u join run r on r.tenant_id = u.tenant_id and r.id = u.run_id
+   where r.experiment_id = any($1::uuid[]) group by r.experiment_id, u.kind`,
+);
+
+/** What all attempts of these runs used, failed ones too. */
+export function usageOfRuns(tx: Transaction, runIds: readonly string[]): Promise<Map<string, UsageSums>> {
+  return sums(tx, usageByRun, runIds);
+}
+
+/** What all runs of these experiments used. */
+export function usageOfExperiments(tx: Transaction, experimentIds: readonly string[]): Promise<Map<string, UsageSums>> {
+  return sums(tx, usageByExperiment, experimentIds);
+}
+
+async function sums(
+  tx: Transaction,
+  wanted: typeof usageByRun,
+  ids: readonly string[],
+): Promise<Map<string, UsageSums>> {
+  const rows = await tx.rows<{ id: string; kind: UsageKind; amount: number }>(wanted, [ids]);
+  const found = new Map<string, UsageSums>();
+  for (const { id, kind, amount } of rows) found.set(id, { ...found.get(id), [kind]: amount });
+  return found;
+}
