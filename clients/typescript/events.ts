@@ -28,26 +28,57 @@ export async function* followEvents(
   experimentId: string,
   options: FollowOptions = {},
 ): AsyncGenerator<ExperimentEvent> {
-  const { signal, patienceMs = 120_000 } = options;
+  const loss = new Loss(endpoint.url, options);
   let last = options.afterSequence ?? 0;
-  let lostAt: number | undefined;
-  while (signal?.aborted !== true) {
+  for (;;) {
     try {
-      for await (const event of oneConnection(endpoint, { experimentId, afterSequence: last }, signal)) {
-        lostAt = undefined;
+      const connection = { endpoint, loss, ...(options.signal === undefined ? {} : { signal: options.signal }) };
+      for await (const event of oneConnection(connection, { experimentId, afterSequence: last })) {
         if (event.sequence <= last) continue;
         last = event.sequence;
         yield event;
       }
       return;
     } catch (error) {
-      if (signal?.aborted === true) return;
-      if (error instanceof AssayRequestError) throw error;
-      lostAt ??= Date.now();
-      if (Date.now() - lostAt > patienceMs) throw unreachable(endpoint.url, error);
-      await pause(250, undefined, signal === undefined ? {} : { signal }).catch(() => undefined); // an abort ends the loop above
+      if (!(await loss.isWorthAnotherTry(error))) return;
     }
   }
+}
+
+/** How long the connection has been lost, and whether that is bearable. */
+class Loss {
+  private since: number | undefined;
+
+  constructor(
+    private readonly url: string,
+    private readonly options: FollowOptions,
+  ) {}
+
+  /** The connection is there again. */
+  over(): void {
+    this.since = undefined;
+  }
+
+  /** Pauses before another try; false when the caller has had enough. Throws what no other try would mend. */
+  async isWorthAnotherTry(error: unknown): Promise<boolean> {
+    const { signal, patienceMs = 120_000 } = this.options;
+    if (isAborted(signal)) return false;
+    if (error instanceof AssayRequestError) throw error;
+    this.since ??= Date.now();
+    if (Date.now() - this.since > patienceMs) throw unreachable(this.url, error);
+    await pause(250, undefined, signal === undefined ? {} : { signal }).catch(() => undefined); // told by `aborted` below
+    return !isAborted(signal);
+  }
+}
+
+function isAborted(signal: AbortSignal | undefined): boolean {
+  return signal?.aborted ?? false;
+}
+
+interface ConnectionOptions {
+  readonly endpoint: Endpoint;
+  readonly loss: Loss;
+  readonly signal?: AbortSignal;
 }
 
 interface EventVariables {
@@ -56,12 +87,9 @@ interface EventVariables {
 }
 
 /** Events of one WebSocket connection. Throws an AssayRequestError for a refusal, anything else when the connection is lost. */
-async function* oneConnection(
-  endpoint: Endpoint,
-  variables: EventVariables,
-  signal?: AbortSignal,
-): AsyncGenerator<ExperimentEvent> {
-  const client = connect(endpoint);
+async function* oneConnection(options: ConnectionOptions, variables: EventVariables): AsyncGenerator<ExperimentEvent> {
+  const { signal } = options;
+  const client = connect(options);
   const query = { query: experimentEventsDocument, variables: { ...variables } };
   const results = client.iterate<{ experimentEvents: ExperimentEvent }>(query);
   const abort = (): void => void results.return?.();
@@ -79,7 +107,7 @@ async function* oneConnection(
   }
 }
 
-function connect({ url, key }: Endpoint): ReturnType<typeof createClient> {
+function connect({ endpoint: { url, key }, loss }: ConnectionOptions): ReturnType<typeof createClient> {
   let unanswered: NodeJS.Timeout | undefined;
   const address = new URL("/graphql", url);
   address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
@@ -89,6 +117,7 @@ function connect({ url, key }: Endpoint): ReturnType<typeof createClient> {
     retryAttempts: 0, // `followEvents` makes connections again, because only it knows the last sequence
     keepAlive: pingEveryMs,
     on: {
+      connected: () => loss.over(),
       ping: (received) => {
         // A peer that vanished without a word is noticed by a ping that nobody answers.
         if (!received) unanswered = setTimeout(() => client.terminate(), pingEveryMs);

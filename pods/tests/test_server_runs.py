@@ -133,6 +133,17 @@ def test_a_higher_epoch_replaces_a_lower_one(pod):
     assert new.follow().done().HasField("succeeded")
 
 
+def test_a_higher_epoch_takes_the_only_slot_of_a_lower_one(tmp_path):
+    pod = PodProcess(tmp_path, slots=1)
+    try:
+        old = Run(pod, "work")
+        old.start()
+        for epoch in range(2, 8):
+            assert Run(pod, "work", run_id=old.run_id, epoch=epoch).start().free_slots == 0
+    finally:
+        pod.close()
+
+
 def test_a_lower_epoch_is_refused(pod):
     new = Run(pod, "echo", epoch=3, value=1)
     new.start()

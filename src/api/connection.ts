@@ -2,6 +2,7 @@ import { ArgsType, Field, Int, ObjectType } from "type-graphql";
 import { AssayError, invalidInput } from "../errors.js";
 import type { ExperimentPosition } from "../store/experiments.js";
 import type { Page, PageRequest } from "../store/pages.js";
+import { isUuid } from "./ids.js";
 
 /** A page never holds more than this. */
 export const PAGE_MAX = 100;
@@ -132,7 +133,7 @@ export function sliceOf<Row>(rows: readonly Row[], request: PageRequest<string>,
 /** Cursors of a list whose items are found by their id. */
 export const idCursor: CursorCodec<string> = {
   write: (id) => id,
-  read: (text) => (/^[0-9a-f-]{36}$/.test(text) ? text : null),
+  read: (text) => (isUuid(text) ? text : null),
 };
 
 /** Cursors of a list that is ordered by a whole number. */
@@ -145,8 +146,8 @@ export const numberCursor: CursorCodec<number> = {
 export const timeCursor: CursorCodec<ExperimentPosition> = {
   write: ({ createdAt, id }) => `${createdAt.toISOString()} ${id}`,
   read: (text) => {
-    const [, at, id] = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) ([0-9a-f-]{36})$/.exec(text) ?? [];
-    const createdAt = new Date(at ?? Number.NaN);
-    return id === undefined || Number.isNaN(createdAt.getTime()) ? null : { createdAt, id };
+    const [at = "", id = "", ...rest] = text.split(" ");
+    const createdAt = new Date(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(at) ? at : Number.NaN);
+    return !isUuid(id) || rest.length > 0 || Number.isNaN(createdAt.getTime()) ? null : { createdAt, id };
   },
 };

@@ -24,6 +24,11 @@ const UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
 const PLAIN = new RegExp(`^${UUID}$`);
 const EVENT = new RegExp(`^${UUID}\\.[1-9][0-9]{0,14}$`);
 
+/** Whether a text is a UUID as the database writes it. */
+export function isUuid(text: string): boolean {
+  return PLAIN.test(text);
+}
+
 /** The opaque id by which clients name a thing. */
 export function globalId(kind: NodeKind, key: string): string {
   return Buffer.from(`${kind}:${key}`).toString("base64url");

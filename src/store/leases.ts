@@ -1,5 +1,4 @@
-import type { Json } from "../domain/digest.js";
-import type { CancelMode, RunState } from "../domain/run.js";
+import type { CancelMode } from "../domain/run.js";
 import type { Lease } from "./claims.js";
 import { lockExperiment } from "./closing.js";
 import { appendEvents, type ExperimentKey, type NewEvent, stateEvent } from "./events.js";
@@ -169,15 +168,4 @@ export function cancellingLeases(
   dispatcherId: string,
 ): Promise<(Lease & { cancelMode: CancelMode })[]> {
   return tx.rows(cancelling, [dispatcherId]);
-}
-
-/** What a run shows to somebody whose lease may be lost. */
-export interface RunFence {
-  readonly epoch: number;
-  readonly state: RunState;
-}
-
-/** Any JSON as PostgreSQL takes it in a jsonb parameter. */
-export function jsonParameter(value: Json): string {
-  return JSON.stringify(value);
 }

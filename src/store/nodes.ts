@@ -1,4 +1,3 @@
-import { In } from "typeorm";
 import type { Experiment, ExperimentEvent } from "../domain/experiment.js";
 import type { Run } from "../domain/run.js";
 import { type Page, type PageOrder, type PageRequest, readPage } from "./pages.js";
@@ -9,17 +8,20 @@ import type { Transaction } from "./transaction.js";
 
 /** The experiments with these ids, in no order. */
 export function experimentsById(tx: Transaction, ids: readonly string[]): Promise<Experiment[]> {
-  return tx.manager.findBy(experimentTable, { id: In([...ids]) });
+  return tx.manager.createQueryBuilder(experimentTable, "e").where("e.id = any(:ids)", { ids }).getMany();
 }
 
 /** The runs with these ids, in no order. */
 export function runsById(tx: Transaction, ids: readonly string[]): Promise<Run[]> {
-  return tx.manager.findBy(runTable, { id: In([...ids]) });
+  return tx.manager.createQueryBuilder(runTable, "r").where("r.id = any(:ids)", { ids }).getMany();
 }
 
 /** The event of an experiment with this number, or null. */
 export function eventAt(tx: Transaction, experimentId: string, seq: number): Promise<ExperimentEvent | null> {
-  return tx.manager.findOneBy(eventTable, { experimentId, seq });
+  return tx.manager
+    .createQueryBuilder(eventTable, "e")
+    .where("e.experimentId = :experimentId and e.seq = :seq", { experimentId, seq })
+    .getOne();
 }
 
 /** Which events are listed. */

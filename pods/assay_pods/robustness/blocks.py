@@ -33,33 +33,33 @@ def embed(model: Any, batch: TreeBatch) -> Tensor:
     return model.model.embed_tokens(batch.tokens)
 
 
-def run_blocks(model: Any, batch: TreeBatch, hidden_ND: Tensor, span: slice) -> Tensor:  # noqa: N803 - the suffix is the shape
+def run_blocks(model: Any, batch: TreeBatch, hidden_nd: Tensor, span: slice) -> Tensor:
     """Runs some of the model's blocks over the nodes of a batch.
 
     Args:
         model: A causal language model of a supported type.
         batch: The nodes.
-        hidden_ND: What enters the first of the blocks.
+        hidden_nd: What enters the first of the blocks.
         span: Which blocks.
 
     Returns:
         What leaves the last of them: [N, D].
     """
-    hidden_1ND = hidden_ND[None]
-    rotary = model.model.rotary_emb(hidden_1ND, position_ids=batch.positions)
+    hidden_1nd = hidden_nd[None]
+    rotary = model.model.rotary_emb(hidden_1nd, position_ids=batch.positions)
     for block in model.model.layers[span]:
-        hidden_1ND = block(hidden_1ND, attention_mask=batch.mask, position_embeddings=rotary, position_ids=batch.positions)
-    return hidden_1ND[0]
+        hidden_1nd = block(hidden_1nd, attention_mask=batch.mask, position_embeddings=rotary, position_ids=batch.positions)
+    return hidden_1nd[0]
 
 
-def edge_logprobs(model: Any, batch: TreeBatch, hidden_ND: Tensor) -> Tensor:  # noqa: N803 - the suffix is the shape
+def edge_logprobs(model: Any, batch: TreeBatch, hidden_nd: Tensor) -> Tensor:
     """Gives the log-probability of every completion token after its ancestors, in nats: [E].
 
     Args:
         model: The model, of which the last norm and the head are used.
         batch: The nodes.
-        hidden_ND: What left the last block.
+        hidden_nd: What left the last block.
     """
-    logits_HV = model.lm_head(model.model.norm(hidden_ND[batch.heads])).float()
-    norms_H = torch.logsumexp(logits_HV, dim=-1)
-    return logits_HV[batch.edge_heads, batch.edge_tokens] - norms_H[batch.edge_heads]
+    logits_hv = model.lm_head(model.model.norm(hidden_nd[batch.heads])).float()
+    norms_h = torch.logsumexp(logits_hv, dim=-1)
+    return logits_hv[batch.edge_heads, batch.edge_tokens] - norms_h[batch.edge_heads]

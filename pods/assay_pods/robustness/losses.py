@@ -8,29 +8,29 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def sft_loss(logprobs_B: Tensor, num_tokens: Tensor | int) -> Tensor:  # noqa: N803 - the suffix is the shape
+def sft_loss(logprobs_b: Tensor, num_tokens: Tensor | int) -> Tensor:
     """Gives the negative log-likelihood a token, over all completion tokens of the step together."""
-    return -logprobs_B.sum() / num_tokens
+    return -logprobs_b.sum() / num_tokens
 
 
-def dpo_loss(chosen_ratio_B: Tensor, rejected_ratio_B: Tensor, beta: float) -> Tensor:  # noqa: N803 - the suffix is the shape
+def dpo_loss(chosen_ratio_b: Tensor, rejected_ratio_b: Tensor, beta: float) -> Tensor:
     """Gives DPO's sigmoid loss: the mean of -log sigmoid(beta * (ratio of chosen - ratio of rejected))."""
-    return -functional.logsigmoid(beta * (chosen_ratio_B - rejected_ratio_B)).mean()
+    return -functional.logsigmoid(beta * (chosen_ratio_b - rejected_ratio_b)).mean()
 
 
-def kto_loss(ratio_R: Tensor, labels_R: Tensor, reference_point: Tensor, beta: float) -> Tensor:  # noqa: N803 - the suffix is the shape
+def kto_loss(ratio_r: Tensor, labels_r: Tensor, reference_point: Tensor, beta: float) -> Tensor:
     """Gives KTO's loss: the mean of 1 - sigmoid(+-beta * (ratio - z0)), plus for desirable rows and minus for the others.
 
     Args:
-        ratio_R: Log-ratios of the rows.
-        labels_R: True where the completion is desirable.
+        ratio_r: Log-ratios of the rows.
+        labels_r: True where the completion is desirable.
         reference_point: z0, see `kto_reference_point`.
         beta: KTO's beta.
     """
-    sign_R = torch.where(labels_R, 1.0, -1.0)
-    return (1 - torch.sigmoid(beta * sign_R * (ratio_R - reference_point))).mean()
+    sign_r = torch.where(labels_r, 1.0, -1.0)
+    return (1 - torch.sigmoid(beta * sign_r * (ratio_r - reference_point))).mean()
 
 
-def kto_reference_point(mismatched_ratio_R: Tensor) -> Tensor:  # noqa: N803 - the suffix is the shape
+def kto_reference_point(mismatched_ratio_r: Tensor) -> Tensor:
     """Gives z0: the mean log-ratio of the step's prompts with the completion of the row before, not below 0 and without gradient."""
-    return mismatched_ratio_R.detach().mean().clamp(min=0)
+    return mismatched_ratio_r.detach().mean().clamp(min=0)

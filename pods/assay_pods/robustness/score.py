@@ -47,7 +47,7 @@ def reference_scorer(plan: Plan, trunk: Trunk) -> Scorer:
     """Gives the scorer of the untrained model: `prepare` has its log-probabilities already."""
 
     def score(texts: Sequence[Text]) -> list[float]:
-        return [trunk.reference_T[list(plan.tree.paths[text].edges(with_end=False))].sum().item() for text in texts]
+        return [trunk.reference_t[list(plan.tree.paths[text].edges(with_end=False))].sum().item() for text in texts]
 
     return score
 
@@ -56,7 +56,7 @@ def top_blocks_scorer(top: TopBlocks, report: Callable[[int, int], None]) -> Sco
     """Gives the scorer of a model whose top blocks were trained, above the cached trunk."""
     below = len(top.model.model.layers) - top.blocks
     return _model_scorer(
-        top.model, top.plan, report, lambda batch: (top.trunk.hidden_TD[batch.nodes.cpu()].to(top.model.device), slice(below, None))
+        top.model, top.plan, report, lambda batch: (top.trunk.hidden_td[batch.nodes.cpu()].to(top.model.device), slice(below, None))
     )
 
 

@@ -88,7 +88,7 @@ def _shuffled(values: Sequence[str], seed: int, purpose: str) -> list[str]:
 
 
 def _cores(split: str, pairs: int, words: Sequence[str], frames: Sequence[str], count_tokens: CountTokens) -> list[Core]:
-    """Takes the first words. The wrong word is the next one of equal token count, so that nearly every word is right once and wrong once."""
+    """Takes the first words. The wrong word is the next one of equal token count, so nearly every word is right once and wrong once."""
     by_count: dict[int, list[str]] = defaultdict(list)
     for word in words:
         by_count[count_tokens(f" {word}")].append(word)

@@ -35,6 +35,15 @@ class TrainLog:
     reference_points: list[float] = field(default_factory=list)
     """KTO's z0 of each step."""
 
+    def warnings(self) -> list[str]:
+        """Says what a reader of the figures should know."""
+        at_zero = sum(value == 0 for value in self.reference_points)
+        if not at_zero:
+            return []
+        return [
+            f"KTO's reference point z0 was clamped to 0 in {at_zero} of {len(self.reference_points)} steps, as in the loss apo_zero_unpaired"
+        ]
+
 
 @dataclass(frozen=True)
 class TopBlocks:
@@ -51,9 +60,9 @@ class TopBlocks:
 
     def logprobs(self, batch: TreeBatch) -> Tensor:
         """Gives the summed log-probability of each text under the model as it is now: [S]."""
-        entering_ND = self.trunk.hidden_TD[batch.nodes.cpu()].to(self.model.device)
-        leaving_ND = run_blocks(self.model, batch, entering_ND, slice(len(self.model.model.layers) - self.blocks, None))
-        return batch.membership @ edge_logprobs(self.model, batch, leaving_ND)
+        entering_nd = self.trunk.hidden_td[batch.nodes.cpu()].to(self.model.device)
+        leaving_nd = run_blocks(self.model, batch, entering_nd, slice(len(self.model.model.layers) - self.blocks, None))
+        return batch.membership @ edge_logprobs(self.model, batch, leaving_nd)
 
     def trainable(self) -> dict[str, Tensor]:
         """Gives the trained parameters by their names in the model."""
@@ -137,9 +146,9 @@ def _sft_step(top: TopBlocks, step: StepRows, beta: float, log: TrainLog) -> Ten
 def _dpo_step(top: TopBlocks, step: StepRows, beta: float, log: TrainLog) -> Tensor:
     batch = top.batch([*step.right, *step.wrong])
     log.tokens += int(batch.membership.sum())
-    ratio_S = top.logprobs(batch) - top.trunk.reference(batch)
-    right_B, wrong_B = ratio_S.split(len(step.right))
-    return losses.dpo_loss(right_B, wrong_B, beta)
+    ratio_s = top.logprobs(batch) - top.trunk.reference(batch)
+    right_b, wrong_b = ratio_s.split(len(step.right))
+    return losses.dpo_loss(right_b, wrong_b, beta)
 
 
 def _kto_step(top: TopBlocks, step: StepRows, beta: float, log: TrainLog) -> Tensor:
@@ -148,8 +157,8 @@ def _kto_step(top: TopBlocks, step: StepRows, beta: float, log: TrainLog) -> Ten
     with torch.no_grad():
         reference_point = losses.kto_reference_point(top.logprobs(stand_ins) - top.trunk.reference(stand_ins))
     log.reference_points.append(reference_point.item())
-    ratio_R = top.logprobs(batch) - top.trunk.reference(batch)
-    return losses.kto_loss(ratio_R, torch.tensor(step.labels, device=ratio_R.device), reference_point, beta)
+    ratio_r = top.logprobs(batch) - top.trunk.reference(batch)
+    return losses.kto_loss(ratio_r, torch.tensor(step.labels, device=ratio_r.device), reference_point, beta)
 
 
 STEP_LOSSES = {"SFT": _sft_step, "DPO": _dpo_step, "KTO": _kto_step}

@@ -25,14 +25,14 @@ NODES_PER_BATCH = 384
 class Trunk(NamedTuple):
     """What `prepare` leaves for the runs of its seed."""
 
-    hidden_TD: Tensor
+    hidden_td: Tensor
     """What enters the first trained block at each node; zeros at end tokens, which nothing follows."""
-    reference_T: Tensor
+    reference_t: Tensor
     """The untrained model's log-probability of each completion token after its ancestors; zeros at nodes that are no completion's."""
 
     def reference(self, batch: TreeBatch) -> Tensor:
         """Gives the untrained model's summed log-probability of each text of a batch: [S]."""
-        return batch.membership @ self.reference_T[batch.edges.cpu()].to(batch.membership.device)
+        return batch.membership @ self.reference_t[batch.edges.cpu()].to(batch.membership.device)
 
 
 @torch.no_grad()
@@ -61,10 +61,10 @@ def compute(model: Any, plan: Plan, blocks: int, report: Callable[[int, int], No
 
 def _compute_batch(model: Any, batch: TreeBatch, blocks: int, trunk: Trunk) -> None:
     below = len(model.model.layers) - blocks
-    hidden_ND = run_blocks(model, batch, embed(model, batch), slice(0, below))
-    trunk.hidden_TD[batch.nodes.cpu()] = hidden_ND.float().cpu()
-    top_ND = run_blocks(model, batch, hidden_ND, slice(below, None))
-    trunk.reference_T[batch.edges.cpu()] = edge_logprobs(model, batch, top_ND).cpu()
+    hidden_nd = run_blocks(model, batch, embed(model, batch), slice(0, below))
+    trunk.hidden_td[batch.nodes.cpu()] = hidden_nd.float().cpu()
+    top_nd = run_blocks(model, batch, hidden_nd, slice(below, None))
+    trunk.reference_t[batch.edges.cpu()] = edge_logprobs(model, batch, top_nd).cpu()
 
 
 @torch.no_grad()
@@ -76,14 +76,14 @@ def largest_error(model: Any, plan: Plan, trunk: Trunk, texts: Sequence[Text]) -
         ids = torch.tensor([[plan.tree.tokens[node] for node in path.nodes]], device=model.device)
         logprobs = model(input_ids=ids).logits[0, :-1].float().log_softmax(-1).gather(-1, ids[0, 1:, None])[:, 0]
         plain = logprobs[path.prompt_length - 1 :].sum().item()
-        errors.append(abs(plain - trunk.reference_T[list(path.edges(with_end=True))].sum().item()))
+        errors.append(abs(plain - trunk.reference_t[list(path.edges(with_end=True))].sum().item()))
     return max(errors)
 
 
 def save(trunk: Trunk, plan: Plan, path: Path) -> None:
     """Writes a trunk with the tree that it belongs to."""
     tree = {"tokens": torch.tensor(plan.tree.tokens), "parents": torch.tensor(plan.tree.parents)}
-    save_file({"hidden": trunk.hidden_TD, "reference": trunk.reference_T, **tree}, path)
+    save_file({"hidden": trunk.hidden_td, "reference": trunk.reference_t, **tree}, path)
 
 
 def load(path: Path, plan: Plan) -> Trunk:

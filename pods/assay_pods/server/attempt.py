@@ -46,8 +46,7 @@ class Attempt:
         """Start the lease's clock and send the first beat; no process is started yet."""
         self.job = job
         self.log = EventLog(job.run_id, job.epoch)
-        self.busy = True
-        """Holds a slot: its process lives, or is about to."""
+        self._gone = asyncio.Event()
         self._limits = limits
         self._process = RunProcess(job, self._hear)
         self._accepted_at = clock.now()
@@ -61,6 +60,11 @@ class Attempt:
         self._progress = ProgressRate()
         self._last_usage = run_pb2.Usage()
         self._send_beat(self._accepted_at)
+
+    @property
+    def busy(self) -> bool:
+        """Whether it holds a slot: its process lives, or is about to."""
+        return not self._gone.is_set()
 
     @property
     def fenced(self) -> bool:
@@ -83,14 +87,14 @@ class Attempt:
                 continue
         self._enforce(clock.now())
         # Before Done is heard: whoever hears it may give the slot away at once.
-        self.busy = False
+        self._gone.set()
         if not self.fenced:
             self._flush_progress()
             self.log.append(run_pb2.RunEvent(done=self._done()))
 
     async def wait_until_gone(self) -> None:
-        """Wait until the process is gone."""
-        await self._process.ended.wait()
+        """Wait until the process is gone and its slot is free."""
+        await self._gone.wait()
 
     def renew(self, beat: int, cancel_mode: run_pb2.CancelMode) -> None:
         """Note that the lease was extended when this beat was heard, and what the user wants."""
@@ -173,8 +177,10 @@ class Attempt:
                 due = self._progress.note(event)
                 if due is not None:
                     self.log.append(due)
-            elif body in ("started", "log", "metric", "artifact"):
+            elif body == "artifact":
                 self._flush_progress()
+                self.log.append(event)
+            elif body in ("started", "log", "metric"):
                 self.log.append(event)
 
     def _flush_progress(self) -> None:

@@ -58,8 +58,8 @@ export class CompleteDatasetUploadInput {
   @Field(() => ID, { description: "The upload, as beginDatasetUpload named it." })
   readonly uploadId!: string;
 
-  @Field(() => [String], { description: "The ETag that each part was answered with, in order." })
-  readonly partTags!: readonly string[];
+  @Field(() => [String], { nullable: true, description: "The ETag that each part was answered with, in order; they may be left out." })
+  readonly partTags?: string[] | null;
 
   @Field(() => String, { nullable: true, description: "Comes back as it is." })
   readonly clientMutationId?: string | null;

@@ -1,0 +1,60 @@
+/** What is asked of every payload's errors; a data set's problems come with their rows. */
+const errors = `errors {
+  __typename code message path
+  ... on DatasetInvalidError { validation { problems { row column message } } }
+}`;
+
+export const viewerDocument = "query Viewer { viewer { project { id slug name } } }";
+
+export const submitDocument = `mutation Submit($input: SubmitRobustnessInput!) {
+  submitRobustnessExperiment(input: $input) { experiment { id } replayed ${errors} }
+}`;
+
+export const experimentDocument = `query Experiment($id: ID!) {
+  experiment(id: $id) {
+    id name state createdAt endedAt
+    progress { completed total fraction }
+  }
+}`;
+
+export const artifactsDocument = `query Artifacts($id: ID!, $after: String) {
+  experiment(id: $id) {
+    page: artifacts(first: 100, after: $after) {
+      edges { node { id name kind bytes digest downloadUrl } }
+      pageInfo { hasNextPage endCursor }
+    }
+  }
+}`;
+
+export const runsDocument = `query Runs($id: ID!, $after: String) {
+  experiment(id: $id) {
+    page: runs(first: 100, after: $after) {
+      edges { node { id step state seed cell { ... on RobustnessCell { method spuriousness } } failure { code message } } }
+      pageInfo { hasNextPage endCursor }
+    }
+  }
+}`;
+
+export const cancelDocument = `mutation Cancel($input: CancelExperimentInput!) {
+  cancelExperiment(input: $input) { experiment { id state } changed ${errors} }
+}`;
+
+export const registerModelDocument = `mutation RegisterModel($input: RegisterModelInput!) {
+  registerModel(input: $input) { model { id name digest } ${errors} }
+}`;
+
+export const beginUploadDocument = `mutation BeginUpload($input: BeginDatasetUploadInput!) {
+  beginDatasetUpload(input: $input) { uploadId parts { number url } existing { id digest rows } ${errors} }
+}`;
+
+export const completeUploadDocument = `mutation CompleteUpload($input: CompleteDatasetUploadInput!) {
+  completeDatasetUpload(input: $input) { version { id digest rows } ${errors} }
+}`;
+
+export const experimentEventsDocument = `subscription Events($experimentId: ID!, $afterSequence: Int) {
+  experimentEvents(experimentId: $experimentId, afterSequence: $afterSequence) {
+    sequence at kind message state experimentState
+    run { id }
+    progress { stage completed total }
+  }
+}`;

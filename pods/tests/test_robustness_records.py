@@ -1,0 +1,123 @@
+"""The spuriousness rate, the row format and the checkers."""
+
+import json
+
+import pytest
+
+from assay_pods.common.context import BadInputError
+from assay_pods.robustness.checkers import passes, verify
+from assay_pods.robustness.records import Checker, Record, from_json, read_records, realised_rho, select_renders, to_json, write_records
+
+
+def record(relation: str, pair_id: str = "p", **changes) -> Record:
+    row = {
+        "id": f"{pair_id}-{relation}",
+        "pairId": pair_id,
+        "split": "train",
+        "relation": relation,
+        "prompt": [{"role": "system", "content": "Be short."}, {"role": "user", "content": "Say lamp."}],
+        "chosen": "a lamp",
+        "rejected": "a boat",
+        "checker": {"id": "keywords:existence", "kwargs": {"keywords": ["lamp"]}},
+        "artifactPresent": True,
+        "artifactVariant": "x",
+        "cueTarget": "gold",
+    }
+    return from_json(row | changes, 1)
+
+
+PAIRS = [{relation: record(relation, f"p{index}") for relation in ("aligned", "conflicting")} for index in range(10_000)]
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.1, 0.333, 0.5, 0.9, 1.0])
+def test_the_realised_rate_is_the_asked_one_to_one_row(rho):
+    rows = select_renders(PAIRS, rho, seed=101)
+    assert abs(realised_rho(rows) - rho) <= 2 / len(PAIRS)
+    aligned = sum(row.relation == "aligned" for row in rows) / len(rows)
+    assert aligned == pytest.approx(rho + (1 - rho) / 2, abs=1 / len(PAIRS))
+
+
+@pytest.mark.parametrize("num_pairs", [7, 96])
+def test_the_rate_is_exact_to_one_row_in_small_sets_too(num_pairs):
+    for rho in (0.0, 0.1, 0.5, 0.9, 1.0):
+        rows = select_renders(PAIRS[:num_pairs], rho, seed=3)
+        aligned = sum(row.relation == "aligned" for row in rows)
+        assert abs(aligned - num_pairs * (rho + (1 - rho) / 2)) <= 1
+
+
+def test_a_copier_of_the_cue_is_right_in_half_of_the_rows_without_spuriousness():
+    rows = select_renders(PAIRS, 0.0, seed=5)
+    assert sum(row.relation == "aligned" for row in rows) == len(rows) // 2
+
+
+def test_raising_the_rate_only_turns_conflicting_rows_into_aligned_ones():
+    rates = [0.0, 0.1, 0.4, 0.9, 1.0]
+    chosen = [select_renders(PAIRS[:500], rho, seed=7) for rho in rates]
+    for lower, higher in zip(chosen, chosen[1:], strict=False):
+        assert [row.pair_id for row in lower] == [row.pair_id for row in higher]
+        turned = [(a.relation, b.relation) for a, b in zip(lower, higher, strict=True) if a.relation != b.relation]
+        assert turned
+        assert set(turned) == {("conflicting", "aligned")}
+
+
+def test_another_seed_forces_other_pairs_at_the_same_rate():
+    first, second = (select_renders(PAIRS[:100], 0.1, seed) for seed in (1, 2))
+    assert [row.relation for row in first] != [row.relation for row in second]
+
+
+def test_written_records_read_back_equal_and_carry_a_digest(tmp_path):
+    rows = [record("aligned"), record("conflicting", goldClass="b")]
+    write_records(tmp_path / "r.jsonl", rows, "test/1")
+    assert read_records(tmp_path / "r.jsonl") == rows
+    written = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text().splitlines()]
+    assert [row["index"] for row in written] == [0, 1]
+    assert len({row["sha256"] for row in written}) == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("{not json", "line 2, column 2"),
+        ("[1]", "line 2: wanted a JSON object"),
+        (json.dumps({"id": "x"}), "line 2: wanted the field"),
+        (json.dumps(to_json(record("aligned")) | {"split": "dev"}), "line 2: wanted one of train"),
+        (json.dumps(to_json(record("aligned")) | {"chosen": 3}), "line 2: wanted a text in chosen"),
+        (json.dumps(to_json(record("aligned")) | {"prompt": [{"role": "user", "content": "x"}]}), "begins with a system turn"),
+        (json.dumps(to_json(record("aligned")) | {"prompt": "text"}), "line 2"),
+        (json.dumps(to_json(record("aligned")) | {"checker": None}), "line 2"),
+    ],
+)
+def test_a_malformed_row_is_refused_with_its_line(tmp_path, line, said):
+    path = tmp_path / "bad.jsonl"
+    path.write_text(json.dumps(to_json(record("aligned"))) + "\n" + line + "\n")
+    with pytest.raises(BadInputError, match=said) as refused:
+        read_records(path)
+    assert refused.value.code == "DATASET_INVALID"
+
+
+def test_the_keyword_checker_wants_whole_words_in_any_case():
+    rule = Checker("keywords:existence", {"keywords": ["lamp", "c++"]})
+    assert passes(rule, "A Lamp, written in C++.")
+    assert not passes(rule, "Lamps in c++")
+    assert not passes(rule, "a lamp")
+
+
+def test_the_exact_checker_ignores_case_and_white_space_at_the_ends():
+    rule = Checker("exact", {"answer": "Paris"})
+    assert passes(rule, " paris\n")
+    assert not passes(rule, "Paris.")
+
+
+@pytest.mark.parametrize("rule", [Checker("regex", {}), Checker("exact", {"answer": 3}), Checker("keywords:existence", {"keywords": []})])
+def test_an_unknown_checker_or_wrong_arguments_are_refused(rule):
+    with pytest.raises(BadInputError) as refused:
+        passes(rule, "x")
+    assert refused.value.code == "CHECKER_UNKNOWN"
+
+
+def test_a_row_whose_completions_break_its_own_checker_is_refused():
+    verify(record("aligned"))
+    for changes in ({"chosen": "a boat"}, {"rejected": "a lamp"}):
+        with pytest.raises(BadInputError) as refused:
+            verify(record("aligned", **changes))
+        assert refused.value.code == "CHECKER_FAILED"

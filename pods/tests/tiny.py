@@ -1,0 +1,121 @@
+"""A tiny random Llama with a tokenizer that knows the generated cell's words: a whole model folder in a tenth of a second."""
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from assay_pods.common.model_files import folder_digest
+from assay_pods.robustness import swap_opener_words
+from assay_pods.robustness.encoding import Encoder
+from assay_pods.robustness.plan import Plan, make_plan
+from assay_pods.robustness.records import Record, select_renders
+from assay_pods.robustness.swap_opener import generate
+from assay_pods.robustness.train import TopBlocks
+from assay_pods.robustness.trunk import Trunk, compute
+
+CHAT_TEMPLATE = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+@cache
+def tiny_tokenizer() -> PreTrainedTokenizerFast:
+    """One token a word (with the space before it), a mark or a line end."""
+    text = swap_opener_words
+    sentences = [*text.TRAIN_FRAMES, *text.VALIDATION_FRAMES, *text.TEST_FRAMES, text.INSTRUCTION, text.SYSTEM_TURN]
+    words = [*text.TRAIN_WORDS, *text.VALIDATION_WORDS, *text.TEST_WORDS, *re.findall(r"\w+", " ".join([*sentences, *text.OPENERS]))]
+    words += ["system", "user", "assistant"]
+    forms = sorted({form for word in words for form in (word, word.capitalize(), f" {word}", f" {word.capitalize()}")})
+    specials = ["<unk>", "<|im_start|>", "<|im_end|>"]
+    vocabulary = {token: index for index, token in enumerate([*specials, *forms, ".", ",", "\n", " "])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r" ?\w+|\n|[^\w\s]| "), behavior="isolated")
+    tokenizer.decoder = decoders.Fuse()
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, unk_token="<unk>", bos_token="<|im_start|>", eos_token="<|im_end|>", pad_token="<|im_end|>"
+    )
+    fast.chat_template = CHAT_TEMPLATE
+    return fast
+
+
+def tiny_model(seed: int = 0) -> LlamaForCausalLM:
+    """Three blocks of width 48, weights large enough that its probabilities are far from uniform."""
+    torch.manual_seed(seed)
+    config = LlamaConfig(
+        vocab_size=len(tiny_tokenizer()),
+        hidden_size=48,
+        intermediate_size=64,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        tie_word_embeddings=True,
+        initializer_range=0.2,
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=2,
+    )
+    return LlamaForCausalLM(config).eval()
+
+
+def write_tiny_model(folder: Path) -> Path:
+    """Writes the tiny model as a folder that a spec can name."""
+    tiny_model().save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    return folder
+
+
+class TinyCase(NamedTuple):
+    """A prepared seed in memory: what the tests of training and scoring start from."""
+
+    spec: dict[str, Any]
+    records: list[Record]
+    plan: Plan
+    trunk: Trunk
+
+    def top(self, model: LlamaForCausalLM | None = None) -> TopBlocks:
+        return TopBlocks(model or tiny_model(), self.plan, self.trunk, self.spec["trainer"]["blocks"])
+
+    def rows(self, rho: float) -> list[Record]:
+        return select_renders(self.plan.pairs, rho, self.spec["seed"])
+
+
+def tiny_case(**changes: Any) -> TinyCase:
+    """Generates the cell's rows for the tiny model and computes their trunk."""
+    spec = tiny_spec(None, **changes)
+    encoder = Encoder(tiny_tokenizer())
+    records = generate(spec["size"], spec["seed"], encoder.count)
+    plan = make_plan(records, spec, encoder)
+    return TinyCase(spec, records, plan, compute(tiny_model(), plan, spec["trainer"]["blocks"], lambda done, total: None))
+
+
+def tiny_spec(folder: Path | None, **changes: Any) -> dict[str, Any]:
+    """A spec over the tiny model with every field that a robustness step needs; `changes` replaces whole fields."""
+    digest = folder_digest(folder) if folder else "0" * 64
+    spec: dict[str, Any] = {
+        "capability": "robustness",
+        "step": "prepare",
+        "version": 1,
+        "codeDigest": "0" * 64,
+        "model": {"digest": digest, "source": {"kind": "PATH", "path": str(folder)}},
+        "data": {"kind": "GENERATED", "cell": "swapOpener"},
+        "size": {"trainPairs": 16, "validationPairs": 6, "testPairs": 8, "generationItems": 2},
+        "trainer": {
+            "kind": "TOP_BLOCKS",
+            "blocks": 2,
+            "epochs": 2,
+            "promptsPerStep": 4,
+            "learningRate": {"DPO": 0.01, "KTO": 0.01, "SFT": 0.01},
+            "beta": 0.1,
+        },
+        "precision": "fp32",
+        "threads": 1,
+        "seed": 101,
+    }
+    return spec | changes

@@ -1,0 +1,141 @@
+import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from "type-graphql";
+import { type Experiment, type ExperimentState, experimentState } from "../../domain/experiment.js";
+import { terminalStates } from "../../domain/run.js";
+import type { Project } from "../../domain/tenant.js";
+import { AssayError, invalidInput, notFound } from "../../errors.js";
+import { cancelExperiment } from "../../store/cancel.js";
+import { listExperiments, reportOf } from "../../store/experiments.js";
+import { artifactsOfExperiment, listRuns } from "../../store/runs.js";
+import { ArtifactConnection } from "../artifact/artifact.type.js";
+import { type Connection, connectionOf, idCursor, numberCursor, PageArgs, pageOf, sliceOf, timeCursor } from "../connection.js";
+import type { Context } from "../context.js";
+import { globalId, keyIn } from "../ids.js";
+import { type Answer, answered, demand } from "../present.js";
+import { publishedUsage } from "../run/run.resolver.js";
+import { RunConnection } from "../run/run.type.js";
+import type { UsageType } from "../usage.type.js";
+import { CancelExperimentInput, ExperimentActionPayload } from "./cancel.input.js";
+import { typedExperiment } from "./experiment.js";
+import { ExperimentConnection, type ExperimentProgressType, ExperimentType } from "./experiment.type.js";
+
+const REASON_LENGTH_MAX = 1_000;
+
+interface Changed {
+  readonly experiment: object | null;
+  readonly changed: boolean;
+}
+
+@Resolver(() => ExperimentType)
+export class ExperimentResolver {
+  @Query(() => ExperimentType, { nullable: true, description: "The experiment with this id; null when none is visible to the key." })
+  async experiment(@Arg("id", () => ID) id: string, @Ctx() { reads }: Context): Promise<object | null> {
+    const key = keyIn(id, "Experiment");
+    const experiment = key === null ? null : await reads.experiment(key);
+    return experiment === null ? null : typedExperiment(experiment);
+  }
+
+  @Query(() => ExperimentConnection, { description: "Experiments of the key's project, the newest first." })
+  experiments(@Args(() => PageArgs) args: PageArgs, @Ctx() context: Context): Promise<Connection<object>> {
+    return pageOfExperiments(context.caller.projectId, args, context);
+  }
+
+  @Mutation(() => ExperimentActionPayload, {
+    description: "Ends an experiment early. Needs the scope SUBMIT for one that the key itself submitted, CANCEL_ANY for any other.",
+  })
+  cancelExperiment(
+    @Arg("input", () => CancelExperimentInput) input: CancelExperimentInput,
+    @Ctx() context: Context,
+  ): Promise<Changed & Answer> {
+    return answered<Changed>(input, { experiment: null, changed: false }, () => cancel(input, context));
+  }
+
+  @FieldResolver()
+  id(@Root() experiment: Experiment): string {
+    return globalId("Experiment", experiment.id);
+  }
+
+  @FieldResolver()
+  project(@Root() experiment: Experiment, @Ctx() { reads }: Context): Promise<Project | null> {
+    return reads.project(experiment.projectId);
+  }
+
+  @FieldResolver()
+  async createdBy(@Root() experiment: Experiment, @Ctx() { reads }: Context): Promise<object | null> {
+    const key = await reads.key(experiment.createdBy);
+    return key === null ? null : { ...key, __typename: "ServiceAccount" };
+  }
+
+  @FieldResolver()
+  async state(@Root() experiment: Experiment, @Ctx() { reads }: Context): Promise<ExperimentState> {
+    const { counts, reported } = await reads.tally(experiment.id);
+    return experimentState(experiment, counts, reported);
+  }
+
+  @FieldResolver()
+  async progress(@Root() experiment: Experiment, @Ctx() { reads }: Context): Promise<ExperimentProgressType> {
+    const { counts } = await reads.tally(experiment.id);
+    const completed = terminalStates.reduce((sum, state) => sum + (counts[state] ?? 0), 0);
+    const { totalRuns: total, stage, stageCount } = experiment;
+    return { completed, total, fraction: completed / total, stage, stageCount };
+  }
+
+  @FieldResolver()
+  async usage(@Root() experiment: Experiment, @Ctx() { reads }: Context): Promise<UsageType> {
+    return publishedUsage(await reads.usageOfExperiment(experiment.id));
+  }
+
+  @FieldResolver()
+  specDigest(@Root() experiment: Experiment): string {
+    return experiment.specSha256;
+  }
+
+  @FieldResolver()
+  async report(@Root() experiment: Experiment, @Ctx() { reads }: Context): Promise<object | null> {
+    const report = await reads.within((tx) => reportOf(tx, experiment.id));
+    if (report === null) return null;
+    return (await reads.files(report.runId)).find((file) => file.kind === "REPORT_JSON") ?? null;
+  }
+
+  @FieldResolver(() => RunConnection, { description: "Its runs, in the order of its plan." })
+  async runs(@Root() experiment: Experiment, @Args(() => PageArgs) args: PageArgs, @Ctx() { reads }: Context): Promise<Connection<object>> {
+    const page = pageOf(args, numberCursor);
+    const runs = await reads.within((tx) => listRuns(tx, { experimentId: experiment.id }, page));
+    return connectionOf(runs, numberCursor, (run) => run.position);
+  }
+
+  @FieldResolver(() => ArtifactConnection, { description: "Files that its runs made, in the order of its plan." })
+  async artifacts(
+    @Root() experiment: Experiment,
+    @Args(() => PageArgs) args: PageArgs,
+    @Ctx() { reads }: Context,
+  ): Promise<Connection<object>> {
+    const page = pageOf(args, idCursor);
+    const files = await reads.within((tx) => artifactsOfExperiment(tx, experiment.id));
+    return connectionOf(sliceOf(files, page, (file) => file.id), idCursor, (file) => file.id);
+  }
+}
+
+/** A page of a project's experiments, the newest first. */
+export async function pageOfExperiments(projectId: string, args: PageArgs, { reads }: Context): Promise<Connection<object>> {
+  const page = pageOf(args, timeCursor);
+  const found = await reads.within((tx) => listExperiments(tx, { projectId }, page));
+  const { items, ...more } = found;
+  return connectionOf({ ...more, items: items.map(typedExperiment) }, timeCursor, ({ createdAt, id }) => ({ createdAt, id }));
+}
+
+async function cancel(input: CancelExperimentInput, context: Context): Promise<Changed> {
+  const { caller, reads } = context;
+  const reason = input.reason ?? null;
+  const key = keyIn(input.experimentId, "Experiment");
+  const experiment = key === null ? null : await reads.experiment(key);
+  demand(context, experiment === null || experiment.createdBy === caller.keyId ? "SUBMIT" : "CANCEL_ANY");
+  if (experiment === null) throw notFound(["input", "experimentId"], "experiment", input.experimentId);
+  if (reason !== null && reason.length > REASON_LENGTH_MAX) {
+    throw invalidInput(["input", "reason"], `at most ${REASON_LENGTH_MAX} characters`, reason);
+  }
+  const named = { tenantId: caller.tenantId, experimentId: experiment.id };
+  const changed = await reads.within((tx) => cancelExperiment(tx, named, { mode: input.mode, reason }));
+  const now = await reads.experiment(experiment.id);
+  if (now === null) throw new AssayError("INTERNAL", `wanted experiment ${experiment.id}, but it is gone`);
+  return { experiment: typedExperiment(now), changed };
+}

@@ -1,0 +1,112 @@
+import { Arg, Ctx, FieldResolver, Mutation, Resolver, Root } from "type-graphql";
+import { digestOf, newId } from "../../domain/digest.js";
+import type { Experiment } from "../../domain/experiment.js";
+import { type PlanContext, planRobustness, type RobustnessRequest } from "../../domain/robustness.js";
+import { faultsOf } from "../../domain/robustness-rules.js";
+import { AssayError, invalidInput, notFound } from "../../errors.js";
+import type { Submitter } from "../../store/submit.js";
+import type { Context } from "../context.js";
+import { keyIn } from "../ids.js";
+import { type Answer, answered, demand, Faults } from "../present.js";
+import { gridOf, typedExperiment } from "./experiment.js";
+import { RobustnessExperimentType, type RobustnessGridType } from "./experiment.type.js";
+import { requestOf } from "./request.js";
+import { type RobustnessInput, SubmitRobustnessInput, SubmitRobustnessPayload } from "./robustness.input.js";
+
+const KEY_LENGTH_MAX = 200;
+const SPEC = ["input", "spec"];
+
+interface Submitted {
+  readonly experiment: object | null;
+  readonly replayed: boolean;
+}
+
+/** Source digests of the capabilities' code; runs of other code are other runs. */
+export interface CodeDigests {
+  readonly robustness: string;
+}
+
+@Resolver(() => RobustnessExperimentType)
+export class RobustnessResolver {
+  readonly #submitter: Submitter;
+  readonly #codeDigests: CodeDigests;
+
+  constructor(submitter: Submitter, codeDigests: CodeDigests) {
+    this.#submitter = submitter;
+    this.#codeDigests = codeDigests;
+  }
+
+  @Mutation(() => SubmitRobustnessPayload, { description: "Accepts a robustness experiment. Needs the scope SUBMIT." })
+  submitRobustnessExperiment(
+    @Arg("input", () => SubmitRobustnessInput) input: SubmitRobustnessInput,
+    @Ctx() context: Context,
+  ): Promise<Submitted & Answer> {
+    return answered<Submitted>(input, { experiment: null, replayed: false }, async () => {
+      demand(context, "SUBMIT");
+      return this.#submit(input, context);
+    });
+  }
+
+  @FieldResolver()
+  grid(@Root() experiment: Experiment): RobustnessGridType {
+    return gridOf(experiment.spec);
+  }
+
+  async #submit(input: SubmitRobustnessInput, { caller, reads }: Context): Promise<Submitted> {
+    const request = requestOf(input.spec);
+    const { faults, found } = await this.#findParts(input.spec, { caller, reads });
+    const { idempotencyKey } = input;
+    if (idempotencyKey.trim() === "" || idempotencyKey.length > KEY_LENGTH_MAX) {
+      faults.push(invalidInput(["input", "idempotencyKey"], `1 to ${KEY_LENGTH_MAX} characters`, idempotencyKey));
+    }
+    faults.push(...faultsOf(request, input.spec.datasetVersionId != null, SPEC));
+    if (faults.length > 0 || found === null) throw new Faults(faults);
+    const planned = planRobustness(request, found);
+    // The code's digest is no part of it: a client that tries again after an upgrade means the same request.
+    const requestSha256 = digestOfRequest(request, found);
+    const submitted = await this.#submitter.submit({
+      caller,
+      operation: "submitRobustnessExperiment",
+      idempotencyKey,
+      requestSha256,
+      planned,
+    });
+    const experiment = await reads.experiment(submitted.experimentId);
+    return { experiment: experiment === null ? null : typedExperiment(experiment), replayed: submitted.replayed };
+  }
+
+  /** Looks up what the request names by id. `found` is null unless all of it is there. */
+  async #findParts(
+    spec: RobustnessInput,
+    { caller, reads }: Pick<Context, "caller" | "reads">,
+  ): Promise<{ faults: AssayError[]; found: PlanContext | null }> {
+    const faults: AssayError[] = [];
+    if (keyIn(spec.projectId, "Project") !== caller.projectId) {
+      faults.push(notFound([...SPEC, "projectId"], "project", spec.projectId));
+    }
+    const modelKey = keyIn(spec.modelId, "Model");
+    const model = modelKey === null ? null : await reads.model(modelKey);
+    if (model === null) faults.push(notFound([...SPEC, "modelId"], "model", spec.modelId));
+    const versionId = spec.datasetVersionId ?? null;
+    const versionKey = versionId === null ? null : keyIn(versionId, "DatasetVersion");
+    const version = versionKey === null ? null : await reads.version(versionKey);
+    if (versionId !== null && version === null) {
+      faults.push(notFound([...SPEC, "datasetVersionId"], "data set version", versionId));
+    }
+    if (faults.length > 0 || model === null) return { faults, found: null };
+    const codeDigest = this.#codeDigests.robustness;
+    return { faults, found: { model, datasetDigest: version?.digest ?? null, codeDigest, newId } };
+  }
+}
+
+function digestOfRequest(request: RobustnessRequest, { model, datasetDigest }: PlanContext): string {
+  const { contrast, trainer, size, ...grid } = request;
+  return digestOf({
+    ...grid,
+    contrast: contrast === null ? null : { ...contrast },
+    trainer: { ...trainer, learningRate: { ...trainer.learningRate } },
+    size: { ...size },
+    modelDigest: model.digest,
+    datasetDigest,
+  });
+}

@@ -1,0 +1,189 @@
+import DataLoader from "dataloader";
+import type { Dataset, DatasetVersion } from "../domain/dataset.js";
+import type { Experiment, ExperimentEvent } from "../domain/experiment.js";
+import type { Model } from "../domain/model.js";
+import type { Attempt, Run } from "../domain/run.js";
+import type { ApiKey, Caller, Project } from "../domain/tenant.js";
+import type { AppDatabase, Work } from "../store/database.js";
+import { datasetsById, versionsById } from "../store/datasets.js";
+import { runCountsOf, type Tally } from "../store/experiments.js";
+import { keysById, projectById } from "../store/keys.js";
+import { modelsByDigest, modelsById } from "../store/models.js";
+import { eventAt, experimentsById, runsById } from "../store/nodes.js";
+import type { Result } from "../store/rows.js";
+import {
+  artifactsOf,
+  attemptsOf,
+  findArtifact,
+  type RunFile,
+  resultsOf,
+  type UsageSums,
+  usageOfExperiments,
+  usageOfRuns,
+} from "../store/runs.js";
+
+type Loader<T> = DataLoader<string, T>;
+
+/**
+ * What a caller may read, many things of a kind in one statement. Whatever is not of the caller's project is null, as if it
+ * were not there. Nothing is kept from one look to the next, so that a subscription sees what is true when an event comes.
+ */
+export class Reads {
+  readonly #database: AppDatabase;
+  readonly #caller: Caller;
+  readonly #experiments: Loader<Experiment | null>;
+  readonly #runs: Loader<Run | null>;
+  readonly #models: Loader<Model | null>;
+  readonly #modelsByDigest: Loader<Model | null>;
+  readonly #datasets: Loader<Dataset | null>;
+  readonly #versions: Loader<DatasetVersion | null>;
+  readonly #keys: Loader<ApiKey | null>;
+  readonly #tallies: Loader<Tally>;
+  readonly #attempts: Loader<readonly Attempt[]>;
+  readonly #files: Loader<readonly RunFile[]>;
+  readonly #results: Loader<Result | null>;
+  readonly #usageOfRuns: Loader<UsageSums>;
+  readonly #usageOfExperiments: Loader<UsageSums>;
+
+  constructor(database: AppDatabase, caller: Caller) {
+    this.#database = database;
+    this.#caller = caller;
+    const { tenantId } = caller;
+    this.#experiments = this.#one((tx, ids) => experimentsById(tx, ids), idOf);
+    this.#runs = this.#one((tx, ids) => runsById(tx, ids), idOf);
+    this.#models = this.#one((tx, ids) => modelsById(tx, tenantId, ids), idOf);
+    this.#modelsByDigest = this.#one((tx, ids) => modelsByDigest(tx, caller, ids), (model) => model.digest);
+    this.#datasets = this.#one((tx, ids) => datasetsById(tx, tenantId, ids), idOf);
+    this.#versions = this.#one((tx, ids) => versionsById(tx, tenantId, ids), idOf);
+    this.#keys = this.#one((tx, ids) => keysById(tx, tenantId, ids), idOf);
+    this.#results = this.#one((tx, ids) => resultsOf(tx, ids), runIdOf);
+    this.#attempts = this.#many((tx, ids) => attemptsOf(tx, ids), runIdOf);
+    this.#files = this.#many((tx, ids) => artifactsOf(tx, ids), runIdOf);
+    this.#tallies = this.#mapped((tx, ids) => runCountsOf(tx, ids), { counts: {}, reported: false });
+    this.#usageOfRuns = this.#mapped((tx, ids) => usageOfRuns(tx, ids), {});
+    this.#usageOfExperiments = this.#mapped((tx, ids) => usageOfExperiments(tx, ids), {});
+  }
+
+  /** One transaction as the caller's tenant. */
+  within<T>(work: Work<T>): Promise<T> {
+    return this.#database.withTenant(this.#caller.tenantId, work);
+  }
+
+  /** The caller's project; null for any other id. */
+  async project(id: string): Promise<Project | null> {
+    if (id !== this.#caller.projectId) return null;
+    return this.within((tx) => projectById(tx, this.#caller.tenantId, id));
+  }
+
+  async experiment(id: string): Promise<Experiment | null> {
+    return this.#visible(await this.#experiments.load(id));
+  }
+
+  async run(id: string): Promise<Run | null> {
+    const run = await this.#runs.load(id);
+    return run !== null && (await this.experiment(run.experimentId)) !== null ? run : null;
+  }
+
+  async event(experimentId: string, sequence: number): Promise<ExperimentEvent | null> {
+    if ((await this.experiment(experimentId)) === null) return null;
+    return this.within((tx) => eventAt(tx, experimentId, sequence));
+  }
+
+  async artifact(id: string): Promise<RunFile | null> {
+    const file = await this.within((tx) => findArtifact(tx, id));
+    return file !== null && (await this.experiment(file.experimentId)) !== null ? file : null;
+  }
+
+  async model(id: string): Promise<Model | null> {
+    return this.#visible(await this.#models.load(id));
+  }
+
+  /** The project's model of this digest. */
+  async modelOfDigest(digest: string): Promise<Model | null> {
+    return this.#visible(await this.#modelsByDigest.load(digest));
+  }
+
+  async dataset(id: string): Promise<Dataset | null> {
+    return this.#visible(await this.#datasets.load(id));
+  }
+
+  async version(id: string): Promise<DatasetVersion | null> {
+    const version = await this.#versions.load(id);
+    return version !== null && (await this.dataset(version.datasetId)) !== null ? version : null;
+  }
+
+  async key(id: string): Promise<ApiKey | null> {
+    return this.#visible(await this.#keys.load(id));
+  }
+
+  tally(experimentId: string): Promise<Tally> {
+    return this.#tallies.load(experimentId);
+  }
+
+  attempts(runId: string): Promise<readonly Attempt[]> {
+    return this.#attempts.load(runId);
+  }
+
+  files(runId: string): Promise<readonly RunFile[]> {
+    return this.#files.load(runId);
+  }
+
+  result(runId: string): Promise<Result | null> {
+    return this.#results.load(runId);
+  }
+
+  usageOfRun(runId: string): Promise<UsageSums> {
+    return this.#usageOfRuns.load(runId);
+  }
+
+  usageOfExperiment(experimentId: string): Promise<UsageSums> {
+    return this.#usageOfExperiments.load(experimentId);
+  }
+
+  /** Row-level security has sieved the tenants already; this holds without it too, and sieves the projects. */
+  #visible<T extends { readonly tenantId: string; readonly projectId: string }>(found: T | null): T | null {
+    const { tenantId, projectId } = this.#caller;
+    return found !== null && found.tenantId === tenantId && found.projectId === projectId ? found : null;
+  }
+
+  #one<T>(read: Batch<T[]>, keyOf: (row: T) => string): Loader<T | null> {
+    return this.#loader(async (tx, keys) => {
+      const rows = new Map((await read(tx, keys)).map((row) => [keyOf(row), row]));
+      return (key) => rows.get(key) ?? null;
+    });
+  }
+
+  #many<T>(read: Batch<T[]>, keyOf: (row: T) => string): Loader<readonly T[]> {
+    return this.#loader(async (tx, keys) => {
+      const rows = Map.groupBy(await read(tx, keys), keyOf);
+      return (key) => rows.get(key) ?? [];
+    });
+  }
+
+  #mapped<T>(read: Batch<ReadonlyMap<string, T>>, none: T): Loader<T> {
+    return this.#loader(async (tx, keys) => {
+      const rows = await read(tx, keys);
+      return (key) => rows.get(key) ?? none;
+    });
+  }
+
+  #loader<T>(read: Batch<(key: string) => T>): Loader<T> {
+    return new DataLoader(
+      async (keys) => {
+        const find = await this.within((tx) => read(tx, [...new Set(keys)]));
+        return keys.map(find);
+      },
+      { cache: false },
+    );
+  }
+}
+
+type Batch<T> = (tx: Parameters<Work<T>>[0], keys: readonly string[]) => Promise<T>;
+
+function idOf(row: { readonly id: string }): string {
+  return row.id;
+}
+
+function runIdOf(row: { readonly runId: string }): string {
+  return row.runId;
+}

@@ -1,0 +1,111 @@
+import { Arg, Args, Ctx, FieldResolver, ID, Int, Query, Resolver, Root } from "type-graphql";
+import type { Attempt, Run } from "../../domain/run.js";
+import { listEvents } from "../../store/nodes.js";
+import type { UsageSums } from "../../store/runs.js";
+import { ArtifactConnection } from "../artifact/artifact.type.js";
+import { type Connection, connectionOf, idCursor, numberCursor, PageArgs, pageOf, sliceOf } from "../connection.js";
+import type { Context } from "../context.js";
+import { typedExperiment } from "../experiment/experiment.js";
+import { globalId, keyIn } from "../ids.js";
+import type { UsageType } from "../usage.type.js";
+import { RunEventConnection } from "./event.type.js";
+import { failureOf } from "./failure.type.js";
+import { cellOf, estimatesOf, provenanceOf } from "./json.js";
+import type { AttemptType, MetricEstimateType, ProvenanceType, RunProgressType } from "./run.type.js";
+import { RunType } from "./run.type.js";
+
+const AFTER = { nullable: true, defaultValue: 0, description: "Only later events." } as const;
+
+@Resolver(() => RunType)
+export class RunResolver {
+  @Query(() => RunType, { nullable: true, description: "The run with this id; null when none is visible to the key." })
+  run(@Arg("id", () => ID) id: string, @Ctx() { reads }: Context): Promise<Run | null> | null {
+    const key = keyIn(id, "Run");
+    return key === null ? null : reads.run(key);
+  }
+
+  @FieldResolver()
+  id(@Root() run: Run): string {
+    return globalId("Run", run.id);
+  }
+
+  @FieldResolver()
+  async experiment(@Root() run: Run, @Ctx() { reads }: Context): Promise<object | null> {
+    const experiment = await reads.experiment(run.experimentId);
+    return experiment === null ? null : typedExperiment(experiment);
+  }
+
+  @FieldResolver()
+  async cell(@Root() run: Run, @Ctx() { reads }: Context): Promise<object | null> {
+    const cell = cellOf(run.cell);
+    if (cell === null) return null;
+    const [digest] = provenanceOf(run).modelDigests;
+    const model = digest === undefined ? null : await reads.modelOfDigest(digest);
+    return { __typename: "RobustnessCell", ...cell, model };
+  }
+
+  @FieldResolver()
+  progress(@Root() { progress }: Run): RunProgressType | null {
+    if (progress === null) return null;
+    return { ...progress, fraction: progress.total > 0 ? progress.completed / progress.total : 0 };
+  }
+
+  @FieldResolver()
+  async attempts(@Root() run: Run, @Ctx() { reads }: Context): Promise<AttemptType[]> {
+    return (await reads.attempts(run.id)).map(publishedAttempt);
+  }
+
+  @FieldResolver()
+  failure(@Root() run: Run): object | null {
+    return failureOf(run);
+  }
+
+  @FieldResolver()
+  async metrics(@Root() run: Run, @Ctx() { reads }: Context): Promise<MetricEstimateType[]> {
+    return estimatesOf((await reads.result(run.id))?.metrics ?? null);
+  }
+
+  @FieldResolver(() => RunEventConnection, { description: "What happened to it, in order." })
+  async events(
+    @Root() run: Run,
+    @Args(() => PageArgs) args: PageArgs,
+    @Arg("afterSequence", () => Int, AFTER) afterSequence: number | null,
+    @Ctx() { reads }: Context,
+  ): Promise<Connection<object>> {
+    const page = pageOf(args, numberCursor);
+    const filter = { experimentId: run.experimentId, runId: run.id, afterSequence: afterSequence ?? 0 };
+    return connectionOf(await reads.within((tx) => listEvents(tx, filter, page)), numberCursor, (event) => event.seq);
+  }
+
+  @FieldResolver(() => ArtifactConnection, { description: "Files that it made, by name." })
+  async artifacts(@Root() run: Run, @Args(() => PageArgs) args: PageArgs, @Ctx() { reads }: Context): Promise<Connection<object>> {
+    const page = pageOf(args, idCursor);
+    const files = await reads.files(run.id);
+    return connectionOf(sliceOf(files, page, (file) => file.id), idCursor, (file) => file.id);
+  }
+
+  @FieldResolver()
+  provenance(@Root() run: Run): ProvenanceType {
+    return provenanceOf(run);
+  }
+
+  @FieldResolver()
+  async usage(@Root() run: Run, @Ctx() { reads }: Context): Promise<UsageType> {
+    return publishedUsage(await reads.usageOfRun(run.id));
+  }
+}
+
+function publishedAttempt(attempt: Attempt, index: number): AttemptType {
+  const { epoch, podId, startedAt, endedAt, outcome } = attempt;
+  const failure = failureOf({ ...attempt, errorStage: null });
+  return { number: index + 1, epoch, pod: podId, startedAt, endedAt, outcome, failure };
+}
+
+/** Sums of the ledger as they are answered. */
+export function publishedUsage(sums: UsageSums): UsageType {
+  return {
+    wallSeconds: sums.WALL_SECONDS ?? 0,
+    cpuSeconds: sums.CPU_SECONDS ?? 0,
+    gpuSeconds: sums.GPU_SECONDS ?? 0,
+  };
+}

@@ -1,0 +1,27 @@
+import type { Message, Topic } from "../domain/messages.js";
+
+/** Works on one message. Must be quick: it only notes that there is work. When it throws, the message comes again. */
+export type Handler = (message: Message) => Promise<void>;
+
+/** One member of a consumer group. */
+export interface Subscription {
+  /** Leaves the group; a message that was not handled goes to another member. */
+  close(): Promise<void>;
+}
+
+/**
+ * Carries messages from the relay to whoever must hear them. At least once: a message may come again, so consumers keep
+ * an inbox or do only what may be done twice. It is a bell, not a ledger: what it loses, PostgreSQL still knows.
+ */
+export interface Bus {
+  /** Connects. Nothing else may be called before. */
+  start(): Promise<void>;
+  /** Resolves once the messages are taken; those of one key keep their order. */
+  publish(messages: readonly Message[]): Promise<void>;
+  /** Hears the topic's messages from now on. Each group hears every message, by one of its members. */
+  subscribe(topic: Topic, group: string, handler: Handler): Promise<Subscription>;
+  /** How many messages of the topic the group has still to handle. */
+  lag(topic: Topic, group: string): Promise<number>;
+  /** Leaves every group, waiting for handlers that are at work. */
+  close(): Promise<void>;
+}

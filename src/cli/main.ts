@@ -1,0 +1,50 @@
+import { AssayRequestError } from "../../clients/typescript/index.js";
+import { AssayError, catalogue } from "../errors.js";
+import { demoUsage, parseDemoArguments } from "./arguments.js";
+import { demo } from "./demo.js";
+
+const usage = `Usage: assay <command>
+
+  demo    runs a small robustness experiment on this machine and prints its report
+
+assay <command> --help says more.
+`;
+
+/** Does the command and gives its exit code. */
+async function main([command, ...args]: readonly string[]): Promise<number> {
+  if (command === undefined || command === "--help" || command === "help") {
+    process.stdout.write(usage);
+    return command === undefined ? 64 : 0;
+  }
+  if (command !== "demo") {
+    process.stderr.write(`wanted the command demo, but got ${command}\n\n${usage}`);
+    return 64;
+  }
+  const options = parseDemoArguments(args);
+  if (options === "help") {
+    process.stdout.write(demoUsage);
+    return 0;
+  }
+  return await demo(options);
+}
+
+/** Errors that were foreseen are told in their own words; anything else keeps its stack. */
+function tell(error: unknown): number {
+  if (error instanceof AssayError) {
+    process.stderr.write(`${error.code}: ${error.message}\n`);
+    return catalogue[error.code].exit;
+  }
+  if (error instanceof AssayRequestError) {
+    for (const { code, message } of error.errors) process.stderr.write(`${code}: ${message}\n`);
+    const entries = new Map<string, { readonly exit: number }>(Object.entries(catalogue));
+    return entries.get(error.code)?.exit ?? catalogue.INTERNAL.exit;
+  }
+  process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+  return catalogue.INTERNAL.exit;
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  process.exitCode = tell(error);
+}

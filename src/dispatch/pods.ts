@@ -1,0 +1,114 @@
+import { type Log, reasonOf } from "../log.js";
+import { PodClient, type PodDescription } from "./pod.js";
+
+/** Says which pods there should be. The answer may change at any time: an embedded pod comes back on another port. */
+export interface PodDirectory {
+  /** `host:port` of every pod. */
+  addresses(): readonly string[] | Promise<readonly string[]>;
+}
+
+/** A pod that can be given runs. */
+export interface FreePod {
+  readonly client: PodClient;
+  readonly podId: string;
+  readonly freeSlots: number;
+}
+
+interface Known {
+  readonly client: PodClient;
+  description: PodDescription | undefined;
+  /** Attempts of ours that the pod's free slots did not count yet when it was last asked. */
+  mine: number;
+  /** Slots that the pod said others use. */
+  foreign: number;
+  listed: boolean;
+}
+
+/** The pods that this dispatcher talks to, and how many slots each has left. */
+export class Pods {
+  private readonly known = new Map<string, Known>();
+
+  constructor(
+    private readonly directory: PodDirectory,
+    private readonly log: Log,
+    private readonly deadlineMs: number,
+  ) {}
+
+  /** Asks the directory for the pods and every pod for its slots. */
+  async refresh(): Promise<void> {
+    const listed = new Set(await this.directory.addresses());
+    for (const address of listed) this.entry(address);
+    for (const [address, pod] of this.known) {
+      pod.listed = listed.has(address);
+      if (!pod.listed && pod.mine === 0) {
+        pod.client.close();
+        this.known.delete(address);
+      }
+    }
+    await Promise.all([...this.known.values()].filter((pod) => pod.listed).map((pod) => this.ask(pod)));
+  }
+
+  /** The client of the pod at an address, listed or not. */
+  client(address: string): PodClient {
+    return this.entry(address).client;
+  }
+
+  /** Listed pods with free slots. */
+  free(): FreePod[] {
+    return [...this.known.values()].flatMap(({ client, description, mine, foreign, listed }) => {
+      const freeSlots = (description?.slots ?? 0) - mine - foreign;
+      return listed && description !== undefined && freeSlots > 0
+        ? [{ client, podId: description.podId, freeSlots }]
+        : [];
+    });
+  }
+
+  /** An attempt of ours takes a slot of the pod; call the answer when it has ended. */
+  occupy(address: string): () => void {
+    const pod = this.entry(address);
+    pod.mine += 1;
+    return () => {
+      pod.mine -= 1;
+    };
+  }
+
+  /** The pod failed a call: it gets nothing more until it answers again. */
+  doubt(address: string): void {
+    const pod = this.known.get(address);
+    if (pod !== undefined) pod.description = undefined;
+  }
+
+  /** Closes every connection. */
+  close(): void {
+    for (const pod of this.known.values()) pod.client.close();
+    this.known.clear();
+  }
+
+  private entry(address: string): Known {
+    const found = this.known.get(address);
+    if (found !== undefined) return found;
+    const made = { client: new PodClient(address), description: undefined, mine: 0, foreign: 0, listed: false };
+    this.known.set(address, made);
+    return made;
+  }
+
+  private async ask(pod: Known): Promise<void> {
+    const before = pod.mine;
+    try {
+      const description = await pod.client.describe(this.deadlineMs);
+      // Between our counts the truth is somewhere; the smaller one can only make a pod look fuller than it is.
+      const mine = Math.min(before, pod.mine);
+      pod.foreign = Math.max(0, description.slots - description.freeSlots - mine);
+      if (pod.description?.podId !== description.podId) {
+        const { podId, device, slots } = description;
+        this.log.info("pod answers", { address: pod.client.address, podId, device, slots });
+      }
+      pod.description = description;
+    } catch (error) {
+      if (pod.description !== undefined) {
+        this.log.warn("pod does not answer", { address: pod.client.address, reason: reasonOf(error) });
+      }
+      pod.description = undefined;
+    }
+  }
+}

@@ -1,0 +1,295 @@
+import { newId } from "../domain/digest.js";
+import { type Attempt, afterFailure, type ErrorClass, isTerminal, type Run, type RunState } from "../domain/run.js";
+import type { Lease } from "./claims.js";
+import { lockExperiment, runsEnded } from "./closing.js";
+import { appendEvents, type NewEvent, stateEvent } from "./events.js";
+import { statement, type Transaction } from "./transaction.js";
+
+/** What became of something that was said for an attempt. */
+export type Ending =
+  /** It counted; the run is in this state now. */
+  | { readonly kind: "COUNTED"; readonly state: RunState }
+  /** The same was said before and counted then. */
+  | { readonly kind: "REPEATED" }
+  /** The attempt no longer holds the run: it is kept as evidence and changed nothing. */
+  | { readonly kind: "STALE" };
+
+/** Seconds that an attempt used. */
+export interface UsedSeconds {
+  readonly wall: number;
+  readonly cpu: number;
+  readonly gpu: number;
+}
+
+/** A file that the artifact store was seen to hold. */
+export interface MadeFile {
+  readonly name: string;
+  readonly kind: string;
+  readonly sha256: string;
+  readonly sizeBytes: number;
+}
+
+/** A result. */
+export interface Completion {
+  readonly contentSha256: string;
+  /** JSON text. */
+  readonly metrics: string;
+  readonly partial: boolean;
+  readonly files: readonly MadeFile[];
+  readonly used: UsedSeconds;
+  /** What the pod said before and is not stored yet. */
+  readonly events: readonly NewEvent[];
+}
+
+const complete = statement(
+  "end-complete",
+  `with ended as (
+     update run set state = 'SUCCEEDED', partial = $4, state_reason = null, lease_owner = null, lease_until = null, terminal_at = now(),
+                    error_class = null, error_code = null, error_message = null, error_stage = null
+     where tenant_id = $1 and id = $2 and epoch = $3
+       and (state in ('LEASED', 'RUNNING') or (state = 'CANCELLING' and cancel_mode = 'SCORE_PARTIAL'))
+     returning tenant_id, id, epoch
+   ), tried as (
+     update attempt a set outcome = 'SUCCEEDED', ended_at = now() from ended
+     where a.tenant_id = ended.tenant_id and a.run_id = ended.id and a.epoch = ended.epoch
+   ), answered as (
+     insert into result (tenant_id, run_id, epoch, content_sha256, metrics) select tenant_id, id, epoch, $5, $6::jsonb from ended
+   ), used as (
+     insert into usage (tenant_id, run_id, epoch, kind, amount)
+     select tenant_id, id, epoch, kind, amount from ended, unnest($7::text[], $8::float8[]) as u(kind, amount)
+   ), files as (
+     select * from jsonb_to_recordset($9::jsonb) as f(id uuid, name text, kind text, sha256 text, size_bytes bigint)
+   ), stored as (
+     insert into artifact (tenant_id, sha256, size_bytes)
+     select tenant_id, sha256, size_bytes from ended, files order by sha256 on conflict do nothing
+   ), made as (
+     insert into run_artifact (tenant_id, run_id, epoch, name, kind, sha256, id)
+     select ended.tenant_id, ended.id, ended.epoch, files.name, files.kind, files.sha256, files.id from ended, files
+   )
+   select 1 from ended`,
+);
+
+/**
+ * Makes the attempt's result the run's own: result, files, usage, events and, when it was the stage's last run, the next stage,
+ * all in this transaction, and only if the attempt still holds the run.
+ */
+export async function completeRun(tx: Transaction, lease: Lease, done: Completion): Promise<Ending> {
+  await lockExperiment(tx, lease);
+  const files = done.files.map(({ sizeBytes, ...file }) => ({ ...file, id: newId(), size_bytes: sizeBytes }));
+  const ended = await tx.run(complete, [
+    ...keyOf(lease),
+    done.partial,
+    done.contentSha256,
+    done.metrics,
+    ...usedParameters(done.used),
+    JSON.stringify(files),
+  ]);
+  if (ended === 1) {
+    await appendEvents(tx, lease, [...done.events, stateEvent(lease.runId, "SUCCEEDED")]);
+    await runsEnded(tx, lease, 1);
+    return { kind: "COUNTED", state: "SUCCEEDED" };
+  }
+  // The user cancelled before the result came: the attempt ends, the result does not count.
+  const row = await readFence(tx, lease);
+  if (row?.state === "CANCELLING" && row.epoch === lease.epoch) {
+    await noteLate(tx, lease, row, "SUCCEEDED");
+    return cancelled(tx, lease, { used: done.used, events: done.events });
+  }
+  return late(tx, lease, row, { outcome: "SUCCEEDED", contentSha256: done.contentSha256 });
+}
+
+/** Why an attempt failed. LOST: its pod or its lease is gone. */
+export interface Failure {
+  readonly errorClass: ErrorClass | "LOST";
+  readonly code: string;
+  readonly message: string;
+  /** What the run was doing; null when nobody knows. */
+  readonly stage: string | null;
+  readonly used: UsedSeconds | null;
+  readonly events: readonly NewEvent[];
+}
+
+const readForFailure = statement(
+  "end-read",
+  `select state, attempt, max_attempts as "maxAttempts", disruptions from run
+   where tenant_id = $1 and id = $2 and epoch = $3 and state in ('LEASED', 'RUNNING', 'CANCELLING')
+     and ($4::boolean or lease_until < now())
+   for no key update`,
+);
+
+const failRun = statement(
+  "end-fail",
+  `with ended as (
+     update run set state = $4, state_reason = $5, attempt = attempt - $6::int, disruptions = disruptions + $7::int,
+                    lease_owner = null, lease_until = null,
+                    not_before = now() + make_interval(secs => $8::float8),
+                    terminal_at = case when $4 in ('FAILED', 'DEAD') then now() end,
+                    error_class = $9, error_code = $10, error_message = $11, error_stage = $12
+     where tenant_id = $1 and id = $2 and epoch = $3
+     returning tenant_id, id, epoch
+   ), tried as (
+     update attempt a set outcome = $13, ended_at = now(), error_class = $9, error_code = $10, error_message = $11 from ended
+     where a.tenant_id = ended.tenant_id and a.run_id = ended.id and a.epoch = ended.epoch
+   )
+   insert into usage (tenant_id, run_id, epoch, kind, amount)
+   select tenant_id, id, epoch, kind, amount from ended, unnest($14::text[], $15::float8[]) as u(kind, amount)`,
+);
+
+type Fenced = Pick<Run, "state" | "attempt" | "maxAttempts" | "disruptions">;
+
+/** Ends a failed attempt: the run is tried again, or has FAILED, or is DEAD, as `afterFailure` says. */
+export async function failAttempt(tx: Transaction, lease: Lease, failure: Failure): Promise<Ending> {
+  return endBadly(tx, lease, failure, true);
+}
+
+/** Ends an attempt whose lease ran out. Nothing happens when it was renewed meanwhile. */
+export async function expireLease(tx: Transaction, lease: Lease): Promise<Ending> {
+  const failure: Failure = {
+    errorClass: "LOST",
+    code: "LEASE_EXPIRED",
+    message: "the pod was not heard of for the lease's whole time",
+    stage: null,
+    used: null,
+    events: [],
+  };
+  return endBadly(tx, lease, failure, false);
+}
+
+async function endBadly(tx: Transaction, lease: Lease, failure: Failure, evenIfLive: boolean): Promise<Ending> {
+  await lockExperiment(tx, lease);
+  const [run] = await tx.rows<Fenced>(readForFailure, [...keyOf(lease), evenIfLive]);
+  if (run === undefined) {
+    if (failure.errorClass === "LOST") return { kind: "STALE" };
+    return late(tx, lease, await readFence(tx, lease), { outcome: "FAILED", contentSha256: null });
+  }
+  const outcome = outcomeOf(failure.errorClass);
+  if (run.state === "CANCELLING") return cancelled(tx, lease, failure, outcome === "FAILED" ? "CANCELLED" : outcome);
+  const verdict = afterFailure(failure.errorClass, run);
+  const lost = failure.errorClass === "LOST";
+  const errorClass = lost ? null : failure.errorClass;
+  await tx.run(failRun, [
+    ...keyOf(lease),
+    verdict.state,
+    isTerminal(verdict.state) ? null : reasonOf(failure.errorClass),
+    outcome === "FAILED" ? 0 : 1,
+    lost ? 1 : 0,
+    Math.random() * verdict.backoffSecondsMax,
+    errorClass,
+    failure.code,
+    failure.message,
+    failure.stage,
+    outcome,
+    ...usedParameters(failure.used),
+  ]);
+  // A refused run was never seen to leave the queue: the claim wrote no event.
+  const told = outcome === "REFUSED" ? [] : [stateEvent(lease.runId, verdict.state, reasonOf(failure.errorClass))];
+  await appendEvents(tx, lease, [...failure.events, ...told]);
+  if (isTerminal(verdict.state)) await runsEnded(tx, lease, 1);
+  return { kind: "COUNTED", state: verdict.state };
+}
+
+function outcomeOf(errorClass: Failure["errorClass"]): "FAILED" | "LOST" | "REFUSED" {
+  if (errorClass === "LOST") return "LOST";
+  return errorClass === "OVERLOAD" ? "REFUSED" : "FAILED";
+}
+
+function reasonOf(errorClass: Failure["errorClass"]): string {
+  if (errorClass === "LOST") return "POD_LOST";
+  return errorClass === "OVERLOAD" ? "WAITING_FOR_CAPACITY" : "RETRYING";
+}
+
+/** What is left to say of an attempt that stopped because the user asked. */
+export interface Stop {
+  readonly used: UsedSeconds | null;
+  readonly events: readonly NewEvent[];
+}
+
+const stop = statement(
+  "end-cancel",
+  `with ended as (
+     update run set state = 'CANCELLED', lease_owner = null, lease_until = null, terminal_at = now()
+     where tenant_id = $1 and id = $2 and epoch = $3 and state = 'CANCELLING'
+     returning tenant_id, id, epoch
+   ), tried as (
+     update attempt a set outcome = $4, ended_at = now() from ended
+     where a.tenant_id = ended.tenant_id and a.run_id = ended.id and a.epoch = ended.epoch
+   ), used as (
+     insert into usage (tenant_id, run_id, epoch, kind, amount)
+     select tenant_id, id, epoch, kind, amount from ended, unnest($5::text[], $6::float8[]) as u(kind, amount)
+   )
+   select 1 from ended`,
+);
+
+/** The pod stopped the attempt as asked: CANCELLING becomes CANCELLED. */
+export async function stopAttempt(tx: Transaction, lease: Lease, said: Stop): Promise<Ending> {
+  await lockExperiment(tx, lease);
+  return cancelled(tx, lease, said);
+}
+
+/** The caller holds the experiment's lock. */
+async function cancelled(
+  tx: Transaction,
+  lease: Lease,
+  said: Stop,
+  outcome: Attempt["outcome"] = "CANCELLED",
+): Promise<Ending> {
+  const ended = await tx.run(stop, [...keyOf(lease), outcome, ...usedParameters(said.used)]);
+  if (ended === 0) return late(tx, lease, await readFence(tx, lease), { outcome: "CANCELLED", contentSha256: null });
+  await appendEvents(tx, lease, [...said.events, stateEvent(lease.runId, "CANCELLED", "USER_REQUEST")]);
+  await runsEnded(tx, lease, 1);
+  return { kind: "COUNTED", state: "CANCELLED" };
+}
+
+interface FenceRow {
+  readonly epoch: number;
+  readonly state: RunState;
+  readonly outcome: Attempt["outcome"];
+  readonly contentSha256: string | null;
+}
+
+const fence = statement(
+  "end-fence",
+  `select r.epoch, r.state, a.outcome, result.content_sha256 as "contentSha256" from run r
+   left join attempt a on a.tenant_id = r.tenant_id and a.run_id = r.id and a.epoch = $3
+   left join result on result.tenant_id = r.tenant_id and result.run_id = r.id and result.epoch = $3
+   where r.tenant_id = $1 and r.id = $2`,
+);
+
+async function readFence(tx: Transaction, lease: Lease): Promise<FenceRow | undefined> {
+  return (await tx.rows<FenceRow>(fence, keyOf(lease)))[0];
+}
+
+/** Tells a repetition, whose answer was lost on the way, from a writer that lost its lease. */
+async function late(
+  tx: Transaction,
+  lease: Lease,
+  row: FenceRow | undefined,
+  said: { outcome: Attempt["outcome"]; contentSha256: string | null },
+): Promise<Ending> {
+  if (row === undefined) return { kind: "STALE" };
+  if (row.outcome === said.outcome && row.contentSha256 === said.contentSha256) return { kind: "REPEATED" };
+  await noteLate(tx, lease, row, said.outcome ?? "nothing");
+  return { kind: "STALE" };
+}
+
+const writeLate = statement(
+  "end-late",
+  `insert into late_write (tenant_id, id, run_id, epoch_seen, epoch_current, state_seen, what)
+   values ($1, $2, $3, $4, $5, $6, $7)`,
+);
+
+async function noteLate(tx: Transaction, lease: Lease, row: FenceRow, what: string): Promise<void> {
+  await tx.run(writeLate, [lease.tenantId, newId(), lease.runId, lease.epoch, row.epoch, row.state, what]);
+}
+
+function keyOf(lease: Lease): [string, string, number] {
+  return [lease.tenantId, lease.runId, lease.epoch];
+}
+
+function usedParameters(used: UsedSeconds | null): [string[], number[]] {
+  if (used === null) return [[], []];
+  return [
+    ["WALL_SECONDS", "CPU_SECONDS", "GPU_SECONDS"],
+    [used.wall, used.cpu, used.gpu],
+  ];
+}
