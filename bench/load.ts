@@ -5,8 +5,8 @@ import { AssayError } from "../src/errors.js";
 export interface Load {
   readonly url: string;
   readonly key?: string;
-  /** The body of the n-th request. */
-  readonly body: (n: number) => string;
+  /** The body of the next request. */
+  readonly body: () => string;
   /** Throws unless the answer says that the request was done. */
   readonly check: (answer: string) => void;
 }
@@ -34,10 +34,9 @@ export async function measure(load: Load, { connections, seconds }: Shape): Prom
   const started = performance.now();
   const end = started + seconds * 1000;
   const latencies: number[] = [];
-  let sent = 0;
   const connection = async (): Promise<void> => {
     while (performance.now() < end) {
-      const body = load.body(sent++);
+      const body = load.body();
       const at = performance.now();
       load.check(await post(load, body, agent));
       latencies.push(performance.now() - at);

@@ -13,7 +13,7 @@ const checks = [
   { name: "buf lint", command: [tool("buf"), "lint"] },
   { name: "generated code", command: [pinnedNode, "scripts/generate.mjs", "--check"] },
   { name: "error page", command: [pinnedNode, "scripts/errors-page.mjs", "--check"] },
-  { name: "schema", command: [pinnedNode, "dist/src/api/print-schema.js", "--check"] },
+  { name: "schema", command: [pinnedNode, "scripts/schema.mjs", "--check"] },
   { name: "ruff", command: [python("ruff"), "check", "pods"] },
   { name: "ruff format", command: [python("ruff"), "format", "--check", "pods"] },
   {

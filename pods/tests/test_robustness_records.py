@@ -84,6 +84,7 @@ def test_written_records_read_back_equal_and_carry_a_digest(tmp_path):
         (json.dumps(to_json(record("aligned")) | {"chosen": 3}), "line 2: wanted a text in chosen"),
         (json.dumps(to_json(record("aligned")) | {"prompt": [{"role": "user", "content": "x"}]}), "begins with a system turn"),
         (json.dumps(to_json(record("aligned")) | {"prompt": "text"}), "line 2"),
+        (json.dumps(to_json(record("aligned")) | {"prompt": [{"role": "tool", "content": "x"}]}), "wanted turns of system"),
         (json.dumps(to_json(record("aligned")) | {"checker": None}), "line 2"),
     ],
 )

@@ -18,6 +18,8 @@ from assay_pods.robustness.swap_opener import generate
 from assay_pods.robustness.train import TopBlocks
 from assay_pods.robustness.trunk import Trunk, compute
 
+torch.set_num_threads(1)  # threads cost more than they give at this size
+
 CHAT_TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"

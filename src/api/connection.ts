@@ -94,7 +94,9 @@ export function pageOf<Key>(args: PageArgs, codec: CursorCodec<Key>): PageReques
 function limitOf(name: string, limit: number): number {
   if (limit < 1) throw invalidInput([name], `a page of 1 to ${PAGE_MAX}`, limit);
   if (limit <= PAGE_MAX) return limit;
-  throw new AssayError("QUERY_TOO_COMPLEX", `${name}: wanted a page of at most ${PAGE_MAX}, but got ${limit}`, { path: [name] });
+  throw new AssayError("QUERY_TOO_COMPLEX", `${name}: wanted a page of at most ${PAGE_MAX}, but got ${limit}`, {
+    path: [name],
+  });
 }
 
 function keyIn<Key>(name: string, cursor: string, codec: CursorCodec<Key>): Key {
@@ -119,7 +121,11 @@ export function connectionOf<Row, Key>(
 }
 
 /** Cuts a page out of a list that was read whole, because it is short by nature. */
-export function sliceOf<Row>(rows: readonly Row[], request: PageRequest<string>, keyOf: (row: Row) => string): Page<Row> {
+export function sliceOf<Row>(
+  rows: readonly Row[],
+  request: PageRequest<string>,
+  keyOf: (row: Row) => string,
+): Page<Row> {
   const forward = "first" in request;
   const [limit, from] = forward ? [request.first, request.after] : [request.last, request.before];
   const place = from === undefined ? -1 : rows.findIndex((row) => keyOf(row) === from);

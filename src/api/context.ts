@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { parseKey } from "../domain/key.js";
 import type { Caller } from "../domain/tenant.js";
-import { catalogue, AssayError } from "../errors.js";
+import { AssayError, catalogue } from "../errors.js";
 import type { AppDatabase } from "../store/database.js";
 import { callerOf } from "../store/keys.js";
 import type { Reads } from "./reads.js";
@@ -12,7 +12,6 @@ export interface Context {
   readonly caller: Caller;
   readonly reads: Reads;
   readonly watch: EventWatch;
-  readonly traceId: string;
 }
 
 const CACHE_MS = 5_000;

@@ -133,7 +133,16 @@ export const ScopeEnum = published(scopes, {
 });
 
 /** Kinds of files that runs make; whatever else a pod calls its file is published as OTHER. */
-export const artifactKinds = ["DATASET", "CACHE", "ITEMS", "WEIGHTS", "RESULT", "REPORT_JSON", "REPORT_TEXT", "OTHER"] as const;
+export const artifactKinds = [
+  "DATASET",
+  "CACHE",
+  "ITEMS",
+  "WEIGHTS",
+  "RESULT",
+  "REPORT_JSON",
+  "REPORT_TEXT",
+  "OTHER",
+] as const;
 export type ArtifactKind = (typeof artifactKinds)[number];
 
 export const ArtifactKindEnum = published(artifactKinds, {

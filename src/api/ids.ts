@@ -29,6 +29,9 @@ export function isUuid(text: string): boolean {
   return PLAIN.test(text);
 }
 
+/** What every published id is described as. */
+export const idWords = { description: "Opaque; the same for as long as the thing exists." } as const;
+
 /** The opaque id by which clients name a thing. */
 export function globalId(kind: NodeKind, key: string): string {
   return Buffer.from(`${kind}:${key}`).toString("base64url");

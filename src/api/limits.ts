@@ -121,7 +121,10 @@ class ShapeMeasure {
         const depth = inner.depth + 1;
         sum = added(sum, { depth, aliases, directives: inner.directives + directives, fields: inner.fields + 1 });
       } else {
-        const inner = selection.kind === Kind.INLINE_FRAGMENT ? this.of(selection.selectionSet) : this.#spread(selection.name.value);
+        const inner =
+          selection.kind === Kind.INLINE_FRAGMENT
+            ? this.of(selection.selectionSet)
+            : this.#spread(selection.name.value);
         sum = added(sum, { ...inner, directives: inner.directives + directives });
       }
     }
@@ -177,7 +180,11 @@ class NodeCount {
   readonly #counted = new Map<string, number>();
   readonly #variables: Readonly<Record<string, unknown>>;
 
-  constructor(document: DocumentNode, operation: OperationDefinitionNode, variables: Readonly<Record<string, unknown>>) {
+  constructor(
+    document: DocumentNode,
+    operation: OperationDefinitionNode,
+    variables: Readonly<Record<string, unknown>>,
+  ) {
     this.#fragments = fragmentsOf(document);
     const defaults = (operation.variableDefinitions ?? []).flatMap(({ variable, defaultValue }) =>
       defaultValue?.kind === Kind.INT ? [[variable.name.value, Number(defaultValue.value)] as const] : [],
@@ -193,7 +200,10 @@ class NodeCount {
         const limit = this.#limitOf(selection.arguments ?? []);
         sum += limit === null ? inner : limit * (1 + inner);
       } else {
-        sum += selection.kind === Kind.INLINE_FRAGMENT ? this.of(selection.selectionSet) : this.#spread(selection.name.value);
+        sum +=
+          selection.kind === Kind.INLINE_FRAGMENT
+            ? this.of(selection.selectionSet)
+            : this.#spread(selection.name.value);
       }
     }
     return sum;
@@ -209,14 +219,23 @@ class NodeCount {
   }
 
   /** The page size of a field, or null where it has none. */
-  #limitOf(args: NonNullable<Extract<SelectionSetNode["selections"][number], { kind: Kind.FIELD }>["arguments"]>): number | null {
+  #limitOf(
+    args: NonNullable<Extract<SelectionSetNode["selections"][number], { kind: Kind.FIELD }>["arguments"]>,
+  ): number | null {
     for (const { name, value } of args) {
       if (name.value !== "first" && name.value !== "last") continue;
       const limit =
-        value.kind === Kind.INT ? Number(value.value) : value.kind === Kind.VARIABLE ? this.#variables[value.name.value] : null;
+        value.kind === Kind.INT
+          ? Number(value.value)
+          : value.kind === Kind.VARIABLE
+            ? this.#variables[value.name.value]
+            : null;
       if (typeof limit !== "number") continue;
       if (limit > PAGE_MAX) {
-        throw new AssayError("QUERY_TOO_COMPLEX", `${name.value}: wanted a page of at most ${PAGE_MAX}, but got ${limit}`);
+        throw new AssayError(
+          "QUERY_TOO_COMPLEX",
+          `${name.value}: wanted a page of at most ${PAGE_MAX}, but got ${limit}`,
+        );
       }
       return Math.max(limit, 0);
     }

@@ -1,8 +1,8 @@
-import { GraphQLError, type GraphQLFormattedError } from "graphql";
 import { randomBytes } from "node:crypto";
-import { catalogue, AssayError, type ErrorCode } from "../errors.js";
-import { type Log, reasonOf } from "../log.js";
+import { GraphQLError, type GraphQLFormattedError } from "graphql";
 import type { Scope } from "../domain/tenant.js";
+import { AssayError, catalogue, type ErrorCode } from "../errors.js";
+import { type Log, reasonOf } from "../log.js";
 import type { Context } from "./context.js";
 import { type UserErrorCode, userErrorCodes } from "./enums.js";
 import type { Typed } from "./node/node.type.js";
@@ -48,9 +48,13 @@ export async function answered<Fields extends object>(
 /** Throws PERMISSION_DENIED unless the caller's key has the scope. */
 export function demand(context: Context, scope: Scope): void {
   if (context.caller.scopes.includes(scope)) return;
-  throw new AssayError("PERMISSION_DENIED", `wanted a key with the scope ${scope}, but this one has ${context.caller.scopes.join(", ") || "none"}`, {
-    detail: { requiredScope: scope },
-  });
+  throw new AssayError(
+    "PERMISSION_DENIED",
+    `wanted a key with the scope ${scope}, but this one has ${context.caller.scopes.join(", ") || "none"}`,
+    {
+      detail: { requiredScope: scope },
+    },
+  );
 }
 
 const typenames: Readonly<Record<UserErrorCode, string>> = {
@@ -73,31 +77,31 @@ function userError(error: AssayError): Typed | null {
   return published;
 }
 
-/** A name for one request, by which its log lines are found. */
-export function newTraceId(): string {
-  return randomBytes(8).toString("hex");
-}
-
 /** An error that ends a request, as the client sees it. */
 export interface PublicError {
   readonly code: ErrorCode;
   readonly message: string;
   readonly path: readonly string[];
+  /** By which our log line about it is found; null for errors that need none. */
+  readonly traceId: string | null;
 }
 
-/** What a client may know of anything that was thrown. What is not from the catalogue is logged and masked. */
-export function publicError(thrown: unknown, log: Log, traceId: string): PublicError {
+/** What a client may know of anything that was thrown. Faults that are not the client's are logged, and masked. */
+export function publicError(thrown: unknown, log: Log): PublicError {
   if (thrown instanceof AssayError && catalogue[thrown.code].http < 500) {
-    return { code: thrown.code, message: thrown.message, path: thrown.path };
+    return { code: thrown.code, message: thrown.message, path: thrown.path, traceId: null };
   }
   const code = thrown instanceof AssayError ? thrown.code : "INTERNAL";
+  const traceId = randomBytes(8).toString("hex");
   const cause = thrown instanceof Error && thrown.cause !== undefined ? reasonOf(thrown.cause) : null;
-  log.error("request failed", { traceId, code, reason: reasonOf(thrown), cause, stack: stackOf(thrown) });
-  return { code, message: catalogue[code].sentence, path: [] };
+  const stack = thrown instanceof Error ? (thrown.stack ?? null) : null;
+  log.error("request failed", { traceId, code, reason: reasonOf(thrown), cause, stack });
+  return { code, message: catalogue[code].sentence, path: [], traceId };
 }
 
-function stackOf(thrown: unknown): string | null {
-  return thrown instanceof Error ? (thrown.stack ?? null) : null;
+/** What stands under `extensions` of an error. */
+export function extensionsOf({ code, path, traceId }: PublicError): Record<string, unknown> {
+  return { code, ...(path.length > 0 ? { input: path } : {}), ...(traceId === null ? {} : { traceId }) };
 }
 
 /** Codes of Apollo and graphql-js in words of the catalogue. */
@@ -112,24 +116,27 @@ const foreignCodes: Readonly<Record<string, ErrorCode>> = {
 };
 
 /** A top-level error as it leaves: no stack, no text of ours, no name of the schema that the client did not write. */
-export function presentError(formatted: GraphQLFormattedError, thrown: unknown, log: Log, traceId: string): GraphQLFormattedError {
-  const { message, path, locations } = formatted;
+export function presentError(formatted: GraphQLFormattedError, thrown: unknown, log: Log): GraphQLFormattedError {
+  const { path, locations } = formatted;
   const place = { ...(locations === undefined ? {} : { locations }), ...(path === undefined ? {} : { path }) };
-  const original = thrown instanceof GraphQLError && thrown.originalError !== undefined ? thrown.originalError : thrown;
-  const known = foreignCodes[String(formatted.extensions?.["code"])];
-  if (known !== undefined && !(original instanceof AssayError)) {
-    return { message: withoutSuggestion(message), ...place, extensions: { code: known, traceId } };
-  }
-  // graphql-js reports by bare GraphQLErrors what is wrong with a document or with a value that a client sent.
-  // Those of syntax, validation and variables have no path; those of execution have one and are ours.
-  if (original instanceof GraphQLError && path === undefined) {
-    return { message: withoutSuggestion(message), ...place, extensions: { code: "MALFORMED_REQUEST", traceId } };
-  }
-  const error = publicError(original, log, traceId);
-  const input = error.path.length > 0 ? { input: error.path } : {};
-  return { message: error.message, ...place, extensions: { code: error.code, traceId, ...input } };
+  const error = clientsFault(formatted, thrown) ?? publicError(causeOf(thrown), log);
+  return { message: error.message, ...place, extensions: extensionsOf(error) };
+}
+
+/** What Apollo and graphql-js find wrong with a request; null for what was thrown while it was being answered. */
+function clientsFault({ message, path, extensions }: GraphQLFormattedError, thrown: unknown): PublicError | null {
+  if (causeOf(thrown) instanceof AssayError) return null;
+  const known = foreignCodes[String(extensions?.["code"])];
+  // Errors of syntax, validation and variables have no path and no cause; those of execution have both.
+  const bare = path === undefined && causeOf(thrown) instanceof GraphQLError ? "MALFORMED_REQUEST" : undefined;
+  const code = known ?? bare;
+  return code === undefined ? null : { code, message: withoutSuggestion(message), path: [], traceId: null };
+}
+
+function causeOf(thrown: unknown): unknown {
+  return thrown instanceof GraphQLError && thrown.originalError !== undefined ? thrown.originalError : thrown;
 }
 
 function withoutSuggestion(message: string): string {
-  return message.replace(/ Did you mean [^]*$/, "");
+  return message.replace(/ Did you mean .*$/s, "");
 }

@@ -52,7 +52,10 @@ export class Reads {
     this.#experiments = this.#one((tx, ids) => experimentsById(tx, ids), idOf);
     this.#runs = this.#one((tx, ids) => runsById(tx, ids), idOf);
     this.#models = this.#one((tx, ids) => modelsById(tx, tenantId, ids), idOf);
-    this.#modelsByDigest = this.#one((tx, ids) => modelsByDigest(tx, caller, ids), (model) => model.digest);
+    this.#modelsByDigest = this.#one(
+      (tx, ids) => modelsByDigest(tx, caller, ids),
+      (model) => model.digest,
+    );
     this.#datasets = this.#one((tx, ids) => datasetsById(tx, tenantId, ids), idOf);
     this.#versions = this.#one((tx, ids) => versionsById(tx, tenantId, ids), idOf);
     this.#keys = this.#one((tx, ids) => keysById(tx, tenantId, ids), idOf);

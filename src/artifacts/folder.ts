@@ -36,7 +36,9 @@ export class ArtifactFolder implements ArtifactStore {
   open(sha256: string): Readable {
     const out = new PassThrough();
     pipeline(createReadStream(this.#path(sha256)), out).catch((cause: unknown) => {
-      out.destroy(new AssayError("ARTIFACT_CORRUPT", `wanted to read artifact ${sha256}, but it cannot be read`, { cause }));
+      out.destroy(
+        new AssayError("ARTIFACT_CORRUPT", `wanted to read artifact ${sha256}, but it cannot be read`, { cause }),
+      );
     });
     return out;
   }
@@ -73,7 +75,10 @@ export class ArtifactFolder implements ArtifactStore {
 
   #path(sha256: string): string {
     if (!/^[0-9a-f]{64}$/.test(sha256)) {
-      throw new AssayError("INTERNAL", "wanted a SHA-256 of 64 lower-case hex digits as the name of an artifact, but got another text");
+      throw new AssayError(
+        "INTERNAL",
+        "wanted a SHA-256 of 64 lower-case hex digits as the name of an artifact, but got another text",
+      );
     }
     return join(this.#root, "cas", sha256.slice(0, 2), sha256);
   }

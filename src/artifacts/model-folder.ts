@@ -14,7 +14,22 @@ export interface ModelFolder {
 }
 
 /** Formats whose loading can run code. */
-const pickled = new Set([".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".h5", ".hdf5", ".keras", ".npy", ".npz", ".joblib", ".msgpack", ".dill"]);
+const pickled = new Set([
+  ".bin",
+  ".pt",
+  ".pth",
+  ".pkl",
+  ".pickle",
+  ".ckpt",
+  ".h5",
+  ".hdf5",
+  ".keras",
+  ".npy",
+  ".npz",
+  ".joblib",
+  ".msgpack",
+  ".dill",
+]);
 const code = new Set([".py", ".pyc", ".pyd", ".so", ".dll", ".dylib", ".sh"]);
 
 const CONFIG_BYTES_MAX = 64 * 2 ** 20;
@@ -74,24 +89,29 @@ async function isFolder(path: string): Promise<boolean> {
 function checkNames(names: readonly string[]): void {
   for (const name of names) {
     const extension = extname(name).toLowerCase();
-    if (pickled.has(extension)) throw unsafe(name, "safetensors weights only", `${name}, whose format can run code when it is loaded`);
+    if (pickled.has(extension))
+      throw unsafe(name, "safetensors weights only", `${name}, whose format can run code when it is loaded`);
     if (code.has(extension)) throw unsafe(name, "no code", name);
   }
   if (!names.includes("config.json")) throw unsafe(null, "a file config.json", names.join(", "));
-  if (!names.some((name) => name.endsWith(".safetensors"))) throw unsafe(null, "a file *.safetensors", names.join(", "));
+  if (!names.some((name) => name.endsWith(".safetensors")))
+    throw unsafe(null, "a file *.safetensors", names.join(", "));
   const tokenizer = ["tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt"];
-  if (!names.some((name) => tokenizer.includes(name))) throw unsafe(null, `one of the files ${tokenizer.join(", ")}`, names.join(", "));
+  if (!names.some((name) => tokenizer.includes(name)))
+    throw unsafe(null, `one of the files ${tokenizer.join(", ")}`, names.join(", "));
 }
 
 /** Links may rename files of the folder, but not bring in what lies elsewhere on the machine. */
 async function checkInside(root: string, name: string): Promise<void> {
   const target = await realpath(join(root, name)).catch(() => null);
-  if (target === null || !target.startsWith(root + sep)) throw unsafe(name, "files of the folder itself", `${name}, a link to another place`);
+  if (target === null || !target.startsWith(root + sep))
+    throw unsafe(name, "files of the folder itself", `${name}, a link to another place`);
   if (!(await stat(target)).isFile()) throw unsafe(name, "plain files", `${name}, which is none`);
 }
 
 async function checkConfig(path: string, name: string): Promise<void> {
-  if ((await stat(path)).size > CONFIG_BYTES_MAX) throw unsafe(name, `a JSON file of at most ${CONFIG_BYTES_MAX} bytes`, "a larger one");
+  if ((await stat(path)).size > CONFIG_BYTES_MAX)
+    throw unsafe(name, `a JSON file of at most ${CONFIG_BYTES_MAX} bytes`, "a larger one");
   let value: unknown;
   try {
     value = JSON.parse(await readFile(path, "utf8"));

@@ -41,7 +41,8 @@ export async function checkSafetensors(path: string, name: string): Promise<void
     const spans = tensors.map(([tensor, fields]) => spanOf(fields, `${name}, tensor ${tensor}`, name));
     let end = 0;
     for (const span of spans.sort((a, b) => a.start - b.start || a.end - b.end)) {
-      if (span.start !== end) throw unsafe(name, `tensors in ${name} one after another`, "offsets with a gap or an overlap");
+      if (span.start !== end)
+        throw unsafe(name, `tensors in ${name} one after another`, "offsets with a gap or an overlap");
       end = span.end;
     }
     const wanted = LENGTH_BYTES + headerBytes + end;

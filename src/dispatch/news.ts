@@ -10,7 +10,6 @@ interface Pending {
   sequence: number;
   progress: RunNews["progress"];
   events: NewEvent[];
-  readonly stored: (sequence: number) => void;
 }
 
 interface Desk {
@@ -36,11 +35,11 @@ export class News {
     private readonly intervalMs: number,
   ) {}
 
-  /** Adds something that an attempt's pod said. `stored` is told the sequence up to which everything is written. */
-  add(lease: Lease, item: NewsItem, stored: (sequence: number) => void): void {
+  /** Adds something that an attempt's pod said. */
+  add(lease: Lease, item: NewsItem): void {
     const desk = this.desk(lease);
     const name = nameOf(lease);
-    const pending = desk.pending.get(name) ?? { lease, sequence: 0, progress: null, events: [], stored };
+    const pending = desk.pending.get(name) ?? { lease, sequence: 0, progress: null, events: [] };
     desk.pending.set(name, pending);
     pending.sequence = item.sequence;
     pending.progress = item.progress ?? pending.progress;
@@ -56,9 +55,11 @@ export class News {
     return pending?.events ?? [];
   }
 
-  /** Writes everything that waits. */
-  async flushAll(): Promise<void> {
+  /** Writes everything that waits, and nothing afterwards. */
+  async close(): Promise<void> {
     await Promise.all([...this.desks.values()].map((desk) => this.flush(desk)));
+    for (const desk of this.desks.values()) clearTimeout(desk.timer);
+    this.desks.clear();
   }
 
   private desk(lease: Lease): Desk {
@@ -86,7 +87,6 @@ export class News {
     });
     try {
       await this.writer.write(desk.key, (tx) => noteNews(tx, desk.key, news));
-      for (const { stored, sequence } of taken) stored(sequence);
       if (desk.pending.size === 0 && desk.timer === undefined) this.desks.delete(desk.key.experimentId);
     } catch (error) {
       if (error instanceof AssayError && error.retriable) this.putBack(desk, taken);

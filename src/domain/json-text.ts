@@ -5,7 +5,9 @@ export interface JsonFault {
   readonly message: string;
 }
 
-export type ParsedJson = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly fault: JsonFault };
+export type ParsedJson =
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly fault: JsonFault };
 
 const DEPTH_MAX = 32;
 
@@ -25,21 +27,14 @@ export function parseJson(text: string): ParsedJson {
 }
 
 /** What makes a parsed value unfit to be stored or merged, or null. */
-export function unsafeIn(root: unknown): string | null {
-  const open: { readonly value: unknown; readonly depth: number }[] = [{ value: root, depth: 0 }];
-  for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    const { value, depth } = next;
-    if (typeof value === "string") {
-      const fault = unsafeText(value);
-      if (fault !== null) return fault;
-    } else if (typeof value === "object" && value !== null) {
-      if (depth === DEPTH_MAX) return `wanted JSON nested at most ${DEPTH_MAX} deep, but it is deeper`;
-      for (const [key, field] of Object.entries(value)) {
-        const fault = key === "__proto__" ? "wanted no key named __proto__, but there is one" : unsafeText(key);
-        if (fault !== null) return fault;
-        open.push({ value: field, depth: depth + 1 });
-      }
-    }
+export function unsafeIn(value: unknown, depth = 0): string | null {
+  if (typeof value === "string") return unsafeText(value);
+  if (typeof value !== "object" || value === null) return null;
+  if (depth === DEPTH_MAX) return `wanted JSON nested at most ${DEPTH_MAX} deep, but it is deeper`;
+  for (const [key, field] of Object.entries(value)) {
+    if (key === "__proto__") return "wanted no key named __proto__, but there is one";
+    const fault = unsafeText(key) ?? unsafeIn(field, depth + 1);
+    if (fault !== null) return fault;
   }
   return null;
 }

@@ -53,8 +53,16 @@ export function readRecord(row: unknown): PreferenceRecord | readonly FieldFault
   };
   fields.check("artifactPresent", "true or false", (value) => typeof value === "boolean");
   fields.check("artifactVariant", "a text", (value) => typeof value === "string");
-  fields.check("cueTarget", "gold, shortcut or null", (value) => value === null || value === "gold" || value === "shortcut");
-  fields.check("goldClass", "a text, or no such field", (value) => value === undefined || value === null || typeof value === "string");
+  fields.check(
+    "cueTarget",
+    "gold, shortcut or null",
+    (value) => value === null || value === "gold" || value === "shortcut",
+  );
+  fields.check(
+    "goldClass",
+    "a text, or no such field",
+    (value) => value === undefined || value === null || typeof value === "string",
+  );
   return faults.length === 0 ? record : faults;
 }
 
@@ -103,7 +111,10 @@ function readPrompt(value: unknown, faults: FieldFault[]): PreferenceRecord["pro
     return { role: fields.oneOf("role", roles), content: fields.text("content", TEXT_LENGTH_MAX) };
   });
   if (prompt[0]?.role !== "system") {
-    faults.push({ column: "prompt.0.role", message: `wanted a first turn of role system, but got ${show(prompt[0]?.role)}` });
+    faults.push({
+      column: "prompt.0.role",
+      message: `wanted a first turn of role system, but got ${show(prompt[0]?.role)}`,
+    });
   }
   return prompt;
 }
@@ -116,7 +127,11 @@ function readChecker(value: unknown, faults: FieldFault[]): Checker {
   if (id === "exact") return { id, answer: inner.text("answer", TEXT_LENGTH_MAX) };
   const keywords = kwargs["keywords"];
   if (isKeywords(keywords)) return { id, keywords };
-  inner.check("keywords", `a list of 1 to ${KEYWORDS_MAX} texts of at most ${KEYWORD_LENGTH_MAX} characters`, () => false);
+  inner.check(
+    "keywords",
+    `a list of 1 to ${KEYWORDS_MAX} texts of at most ${KEYWORD_LENGTH_MAX} characters`,
+    () => false,
+  );
   return { id, keywords: [] };
 }
 

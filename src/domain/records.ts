@@ -64,7 +64,8 @@ class RecordCheck {
       this.#report(this.#rows, null, `wanted at most ${ROWS_MAX} rows, but there are more`);
       return false;
     }
-    if (line === null) this.#report(this.#rows, null, `wanted a line of at most ${LINE_BYTES_MAX} bytes, but it is longer`);
+    if (line === null)
+      this.#report(this.#rows, null, `wanted a line of at most ${LINE_BYTES_MAX} bytes, but it is longer`);
     else this.#takeText(line);
     return true;
   }
@@ -83,28 +84,44 @@ class RecordCheck {
   }
 
   #takeText(line: Uint8Array): void {
-    let text: string;
-    try {
-      text = this.#decoder.decode(line);
-    } catch {
-      return this.#report(this.#rows, null, "wanted UTF-8, but these bytes are not");
-    }
-    const parsed = parseJson(text);
-    if (!parsed.ok) {
+    const text = this.#decoded(line);
+    const parsed = text === null ? null : parseJson(text);
+    if (parsed === null) this.#report(this.#rows, null, "wanted UTF-8, but these bytes are not");
+    else if (parsed.ok) this.#takeValue(parsed.value);
+    else {
       const { column, message } = parsed.fault;
-      return this.#report(this.#rows, column === null ? null : String(column), message);
+      this.#report(this.#rows, column === null ? null : String(column), message);
     }
-    const record = readRecord(parsed.value);
-    if ("id" in record) return this.#takeRecord(record);
-    for (const { column, message } of record) this.#report(this.#rows, column === "" ? null : column, message);
+  }
+
+  #decoded(line: Uint8Array): string | null {
+    try {
+      return this.#decoder.decode(line);
+    } catch {
+      return null;
+    }
+  }
+
+  #takeValue(value: unknown): void {
+    const record = readRecord(value);
+    if ("id" in record) this.#takeRecord(record);
+    else for (const { column, message } of record) this.#report(this.#rows, column === "" ? null : column, message);
   }
 
   #takeRecord(record: PreferenceRecord): void {
     if (!passes(record.checker, record.chosen)) {
-      this.#report(this.#rows, "chosen", `wanted a text that passes ${record.checker.id}, but got ${show(record.chosen)}`);
+      this.#report(
+        this.#rows,
+        "chosen",
+        `wanted a text that passes ${record.checker.id}, but got ${show(record.chosen)}`,
+      );
     }
     if (passes(record.checker, record.rejected)) {
-      this.#report(this.#rows, "rejected", `wanted a text that fails ${record.checker.id}, but got ${show(record.rejected)}`);
+      this.#report(
+        this.#rows,
+        "rejected",
+        `wanted a text that fails ${record.checker.id}, but got ${show(record.rejected)}`,
+      );
     }
     const same = this.#ids.get(record.id);
     if (same === undefined) this.#ids.set(record.id, this.#rows);
@@ -124,7 +141,11 @@ class RecordCheck {
         `wanted pair ${show(pairId)} in one split, but it is in ${pair.split} (row ${pair.row}) and in ${split}`,
       );
     } else if (pair.relations.has(relation)) {
-      this.#report(this.#rows, "relation", `wanted one ${relation} render of pair ${show(pairId)}, but this is another`);
+      this.#report(
+        this.#rows,
+        "relation",
+        `wanted one ${relation} render of pair ${show(pairId)}, but this is another`,
+      );
     } else {
       pair.relations.add(relation);
     }

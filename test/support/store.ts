@@ -1,10 +1,13 @@
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import pg from "pg";
-import { newId } from "../../src/domain/digest.js";
+import { canonicalJson, type Json, newId, sha256 } from "../../src/domain/digest.js";
+import type { PlannedExperiment } from "../../src/domain/experiment.js";
+import type { PlannedRun, RunInput } from "../../src/domain/run.js";
 import type { Caller } from "../../src/domain/tenant.js";
 import type { DatabaseAccess } from "../../src/embedded/postgres.js";
 import type { Log } from "../../src/log.js";
+import type { Submission } from "../../src/store/submit.js";
 
 /** The repository's migrations; tests run from dist/test. */
 export const migrationsFolder = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..", "migrations");
@@ -36,4 +39,49 @@ export async function seedTenant(access: DatabaseAccess, tenantId: string): Prom
     await owner.end();
   }
   return { tenantId, projectId, keyId, scopes: ["READ", "SUBMIT"] };
+}
+
+/** One run of a plan for tests; its inputs name artifacts of earlier runs by their place in the plan. */
+export interface TestRun {
+  readonly stage: number;
+  readonly spec?: { readonly [key: string]: Json };
+  readonly inputs?: readonly { readonly from: number; readonly artifact: string; readonly required: boolean }[];
+}
+
+/** A plan of the runs, with ids and digests as a capability's planner would give them. */
+export function testPlan(runs: readonly TestRun[], name = "test"): PlannedExperiment {
+  const ids = runs.map(() => newId());
+  const planned = runs.map((run, position): PlannedRun => {
+    const spec = canonicalJson({ position, ...run.spec });
+    const inputs = (run.inputs ?? []).map(({ from, artifact, required }, i): RunInput => {
+      return { name: `input${i}`, from: { kind: "RUN", runId: ids[from] ?? "", artifact }, required };
+    });
+    const digest = sha256(spec);
+    const id = ids[position] ?? "";
+    return {
+      id,
+      position,
+      stage: run.stage,
+      step: "test",
+      cell: null,
+      seed: null,
+      digest,
+      spec,
+      specSha256: digest,
+      inputs,
+    };
+  });
+  const stageCount = Math.max(...runs.map((run) => run.stage)) + 1;
+  return { capability: "ROBUSTNESS", name, spec: { name }, specSha256: sha256(name), stageCount, runs: planned };
+}
+
+/** A submission of the plan under a key of its own. */
+export function submission(caller: Caller, planned: PlannedExperiment, key: string = newId()): Submission {
+  return {
+    caller,
+    operation: "submitRobustnessExperiment",
+    idempotencyKey: key,
+    requestSha256: sha256(planned.name),
+    planned,
+  };
 }

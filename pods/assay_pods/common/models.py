@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,7 +35,7 @@ class LoadedModel(NamedTuple):
 
 
 def load_model(context: RunContext) -> LoadedModel:
-    """Loads the model of the run's spec: fp32, or bf16 where the precision says so.
+    """Loads the model of the run's spec, its weights in fp32.
 
     Raises:
         BadInputError: MODEL_NOT_FOUND, MODEL_DIGEST_MISMATCH or MODEL_UNSAFE.
@@ -43,16 +43,27 @@ def load_model(context: RunContext) -> LoadedModel:
     """
     disable_progress_bar()
     folder = resolve(context.spec["model"], context.cache_dir)
-    dtype = torch.bfloat16 if context.spec["precision"] == "bf16" else torch.float32
-    if dtype is torch.bfloat16 and context.device == "cpu":
-        raise BadInputError("PRECISION_UNSUPPORTED", "wanted fp32 on a CPU, got bf16")
     common: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, **common)
-        model = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, dtype=dtype, **common)
+        model = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, dtype=torch.float32, **common)
     except (OSError, ValueError, KeyError) as wrong:
         raise BadInputError("MODEL_UNSUPPORTED", f"wanted a causal language model with its tokenizer, got: {wrong}") from wrong
     return LoadedModel(model.to(context.device).eval(), tokenizer)
+
+
+def arithmetic(context: RunContext) -> AbstractContextManager[Any]:
+    """Gives the context in which a run computes: plain fp32, or matrix products in bf16 over fp32 weights.
+
+    Raises:
+        BadInputError: PRECISION_UNSUPPORTED.
+    """
+    precision = context.spec["precision"]
+    if precision == "fp32":
+        return nullcontext()
+    if precision == "bf16" and context.device != "cpu":
+        return torch.autocast(torch.device(context.device).type, dtype=torch.bfloat16)
+    raise BadInputError("PRECISION_UNSUPPORTED", f"wanted fp32, or bf16 on a GPU, got {precision!r} on {context.device!r}")
 
 
 def resolve(model: Mapping[str, Any], cache_dir: Path) -> Path:

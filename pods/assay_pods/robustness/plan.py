@@ -95,7 +95,10 @@ def mismatched_text(plan: Plan, record: Record, other: Record, desirable: bool) 
 
 def _questions(records: Sequence[Record], generated: bool, seed: int, encoder: Encoder) -> Iterable[Question]:
     for split in ("validation", "test"):
-        for item_key, renders in pairs_of(records, split).items():
+        pairs = pairs_of(records, split)
+        if len(pairs) < 2:
+            raise BadInputError(f"{split.upper()}_TOO_SMALL", f"wanted at least 2 {split} pairs, got {len(pairs)}")
+        for item_key, renders in pairs.items():
             yield from _of_renders(item_key, renders, encoder)
             if generated and split == "test":
                 yield from _of_openers(item_key, renders, encoder)
@@ -119,8 +122,6 @@ def _prompt_blind(pairs: Mapping[str, Mapping[str, Record]], seed: int, encoder:
     """Each of a few pairs after the prompt of the next one: nothing but the completions is left to choose by."""
     keys = list(pairs)
     some = [keys[place] for place in permutation(seed, "prompt-blind", len(keys))[:PROMPT_BLIND_ITEMS]]
-    if len(some) < 2:
-        raise BadInputError("TEST_TOO_SMALL", f"wanted at least 2 test pairs, got {len(some)}")
     for place, item_key in enumerate(some):
         record = _unbiased_render(pairs[item_key], place)
         other = _unbiased_render(pairs[some[place - 1]], place)

@@ -9,7 +9,7 @@ from assay_pods.common.seeds import seed_everything
 from assay_pods.robustness import swap_opener, swap_opener_words, trunk
 from assay_pods.robustness.blocks import check_supported
 from assay_pods.robustness.checkers import verify
-from assay_pods.robustness.encoding import Encoder
+from assay_pods.robustness.encoding import Encoder, Text
 from assay_pods.robustness.plan import Plan, make_plan
 from assay_pods.robustness.records import SPLITS, Record, read_records, write_records
 
@@ -30,6 +30,7 @@ def prepare(context: RunContext) -> dict[str, Any]:
     records = _records(context, encoder)
     for record in records:
         verify(record)
+        _check_tokens(record, encoder)
     _check_leakage(records)
     plan = make_plan(records, spec, encoder)
     warnings = [*_length_warnings(records, encoder), *_order_warnings(records, plan)]
@@ -74,6 +75,15 @@ def _save_trunk(context: RunContext, model: Any, plan: Plan) -> float:
     trunk.save(made, plan, path)
     context.save("trunk.safetensors", "CACHE", path)
     return error
+
+
+def _check_tokens(record: Record, encoder: Encoder) -> None:
+    """Refuses a row whose texts cannot be turned into tokens for a run, and names it."""
+    for completion in (record.chosen, record.rejected):
+        try:
+            encoder.encode(Text(encoder.render(record.messages), completion))
+        except BadInputError as wrong:
+            raise BadInputError(wrong.code, f"row {record.id}: {wrong}") from wrong
 
 
 def _check_leakage(records: Sequence[Record]) -> None:

@@ -12,6 +12,7 @@ from assay_pods.common.context import BadInputError
 from assay_pods.common.seeds import permutation
 
 SPLITS = ("train", "validation", "test")
+ROLES = ("system", "user", "assistant")
 RELATIONS = ("aligned", "conflicting", "neutral")
 
 
@@ -96,6 +97,8 @@ def from_json(row: Mapping[str, Any], line: int) -> Record:
         raise BadInputError("DATASET_INVALID", f"line {line}: wanted the field {missing}, which is missing") from missing
     except (TypeError, ValueError) as wrong:
         raise BadInputError("DATASET_INVALID", f"line {line}: {wrong}") from wrong
+    if any(role not in ROLES for role, _ in record.prompt):
+        raise BadInputError("DATASET_INVALID", f"line {line}: wanted turns of {', '.join(ROLES)}, got {record.messages}")
     if not record.prompt or record.prompt[0][0] != "system":
         raise BadInputError("DATASET_INVALID", f"line {line}: wanted a prompt that begins with a system turn, got {record.messages}")
     return record

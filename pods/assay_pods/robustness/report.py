@@ -138,10 +138,12 @@ def _provenance(experiment: Experiment) -> dict[str, Any]:
 
 
 def _seconds(experiment: Experiment) -> dict[str, Any]:
+    """What the runs say that they took, summed; null for a step of which no run says it."""
     trained = [run.result for cell in experiment.cells.values() for run in cell.runs]
     found: dict[str, Any] = {}
     for name, results in (("train", trained), ("prepare", list(experiment.prepared.values()))):
-        found[name] = {unit: sum(float((one.get("seconds") or {}).get(unit, 0.0)) for one in results) for unit in ("wall", "cpu")}
+        said = [one["seconds"] for one in results if one.get("seconds")]
+        found[name] = {unit: sum(float(one[unit]) for one in said) for unit in ("wall", "cpu")} if said else None
     return found
 
 

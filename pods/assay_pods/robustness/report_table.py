@@ -134,10 +134,8 @@ def _times(document: Document) -> str:
     if document["base"] is not None:
         base = document["base"]
         rows.insert(0, ("base", "-", *_time(base), f"{base['steps']}", f"{base['tokens']}"))
-    totals = [
-        f"  {name}: {one['wall']:.1f} s wall, {one['cpu']:.1f} s CPU"
-        for name, one in sorted(document["seconds"].items(), key=lambda kv: kv[0])
-    ]
+    given = [(name, one) for name, one in sorted(document["seconds"].items()) if one is not None]
+    totals = [f"  {name}: {one['wall']:.1f} s wall, {one['cpu']:.1f} s CPU" for name, one in given]
     hardware = document.get("hardware")
     where = [] if hardware is None else [f"  on {hardware['device']}, {hardware['machine']}, {hardware['cpus']} CPUs"]
     header = ("method", "rho", "wall s", "CPU s", "steps", "tokens")

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from assay_pods.common.context import BadInputError, RunContext
-from assay_pods.common.models import LoadedModel, load_model
+from assay_pods.common.models import LoadedModel, arithmetic, load_model
 from assay_pods.common.seeds import seed_everything
 from assay_pods.robustness import score, trunk
 from assay_pods.robustness.blocks import check_supported
@@ -36,10 +36,9 @@ def run(context: RunContext) -> dict[str, Any]:
         CancelledError: when the user asked to stop.
     """
     step = context.spec["step"]
-    if step == "prepare":
-        return prepare(context)
-    if step == "train":
-        return _train(context)
+    if step in ("prepare", "train"):
+        with arithmetic(context):
+            return prepare(context) if step == "prepare" else _train(context)
     if step == "report":
         from assay_pods.robustness.report import write_report
 

@@ -40,9 +40,8 @@ class TrainLog:
         at_zero = sum(value == 0 for value in self.reference_points)
         if not at_zero:
             return []
-        return [
-            f"KTO's reference point z0 was clamped to 0 in {at_zero} of {len(self.reference_points)} steps, as in the loss apo_zero_unpaired"
-        ]
+        steps = len(self.reference_points)
+        return [f"KTO's reference point z0 was clamped to 0 in {at_zero} of {steps} steps, where it is apo_zero_unpaired"]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-import { FieldResolver, Resolver, Root } from "type-graphql";
+import { FieldResolver, ID, Resolver, Root } from "type-graphql";
 import type { RunFile } from "../../store/runs.js";
 import { type ArtifactKind, artifactKinds } from "../enums.js";
-import { globalId } from "../ids.js";
+import { globalId, idWords } from "../ids.js";
 import { ArtifactType } from "./artifact.type.js";
 
 @Resolver(() => ArtifactType)
@@ -12,7 +12,7 @@ export class ArtifactResolver {
     this.#publicUrl = publicUrl;
   }
 
-  @FieldResolver()
+  @FieldResolver(() => ID, idWords)
   id(@Root() file: RunFile): string {
     return globalId("Artifact", file.id);
   }

@@ -10,7 +10,9 @@ export class BeginDatasetUploadInput {
   @Field(() => ID, { description: "The project that will hold it." })
   readonly projectId!: string;
 
-  @Field(() => String, { description: "The data set's name in the project, 1 to 200 characters; a known name gets a new version." })
+  @Field(() => String, {
+    description: "The data set's name in the project, 1 to 200 characters; a known name gets a new version.",
+  })
   readonly name!: string;
 
   @Field(() => DatasetKindEnum, { description: "What the rows are." })
@@ -31,7 +33,9 @@ export class UploadPart {
   @Field(() => Int, { description: "Which part, from 1." })
   readonly number!: number;
 
-  @Field(() => AbsoluteUrl, { description: "Takes the bytes by HTTP PUT, with the same key in the Authorization header." })
+  @Field(() => AbsoluteUrl, {
+    description: "Takes the bytes by HTTP PUT, with the same key in the Authorization header.",
+  })
   readonly url!: string;
 }
 
@@ -43,7 +47,10 @@ export class BeginDatasetUploadPayload {
   @Field(() => [UploadPart], { description: "Where the bytes go; empty when nothing needs to be sent." })
   readonly parts!: readonly UploadPart[];
 
-  @Field(() => DatasetVersionType, { nullable: true, description: "The version with these very bytes, where the data set has one." })
+  @Field(() => DatasetVersionType, {
+    nullable: true,
+    description: "The version with these very bytes, where the data set has one.",
+  })
   readonly existing!: object | null;
 
   @Field(() => [UserErrorType], { description: "What is wrong with the request; empty when it was done." })
@@ -58,7 +65,10 @@ export class CompleteDatasetUploadInput {
   @Field(() => ID, { description: "The upload, as beginDatasetUpload named it." })
   readonly uploadId!: string;
 
-  @Field(() => [String], { nullable: true, description: "The ETag that each part was answered with, in order; they may be left out." })
+  @Field(() => [String], {
+    nullable: true,
+    description: "The ETag that each part was answered with, in order; they may be left out.",
+  })
   readonly partTags?: string[] | null;
 
   @Field(() => String, { nullable: true, description: "Comes back as it is." })

@@ -1,4 +1,4 @@
-import { Arg, Ctx, FieldResolver, Mutation, Resolver, Root } from "type-graphql";
+import { Arg, Ctx, FieldResolver, ID, Mutation, Resolver, Root } from "type-graphql";
 import type { ArtifactStore } from "../../artifacts/store.js";
 import type { Dataset, DatasetUpload, DatasetVersion } from "../../domain/dataset.js";
 import { newId } from "../../domain/digest.js";
@@ -6,7 +6,7 @@ import { checkRecords } from "../../domain/records.js";
 import { AssayError, invalidInput, notFound } from "../../errors.js";
 import { beginUpload, completeUpload, hasFile, uploadById, versionOf } from "../../store/datasets.js";
 import type { Context } from "../context.js";
-import { globalId, keyIn } from "../ids.js";
+import { globalId, idWords, keyIn } from "../ids.js";
 import { type Answer, answered, demand, Faults } from "../present.js";
 import {
   BeginDatasetUploadInput,
@@ -55,7 +55,8 @@ export class DatasetVersionResolver {
   }
 
   @Mutation(() => CompleteDatasetUploadPayload, {
-    description: "Checks the rows of an upload and makes its version; asking again answers the same version. Needs the scope DATASET_WRITE.",
+    description:
+      "Checks the rows of an upload and makes its version; asking again answers the same version. Needs the scope DATASET_WRITE.",
   })
   completeDatasetUpload(
     @Arg("input", () => CompleteDatasetUploadInput) input: CompleteDatasetUploadInput,
@@ -67,7 +68,7 @@ export class DatasetVersionResolver {
     });
   }
 
-  @FieldResolver()
+  @FieldResolver(() => ID, idWords)
   id(@Root() version: DatasetVersion): string {
     return globalId("DatasetVersion", version.id);
   }
@@ -92,7 +93,8 @@ export class DatasetVersionResolver {
     const { tenantId, projectId } = caller;
     const { name, kind, digest, bytes: sizeBytes } = input;
     const faults = uploadFaults(input);
-    if (keyIn(input.projectId, "Project") !== projectId) faults.push(notFound(["input", "projectId"], "project", input.projectId));
+    if (keyIn(input.projectId, "Project") !== projectId)
+      faults.push(notFound(["input", "projectId"], "project", input.projectId));
     if (faults.length > 0) throw new Faults(faults);
     const upload = { tenantId, id: newId(), projectId, name, kind, sizeBytes, digest };
     const existing = await reads.within(async (tx) => {
@@ -115,17 +117,25 @@ export class DatasetVersionResolver {
     // The digest alone proves nothing: the file may be another tenant's.
     const received = await reads.within((tx) => hasFile(tx, caller.tenantId, upload.digest));
     if (!received) {
-      throw new AssayError("STATE_CONFLICT", "input.uploadId: wanted an upload whose bytes were sent, but none have come", {
-        path: ["input", "uploadId"],
-        detail: { currentState: "BEGUN", allowedFrom: ["RECEIVED"] },
-      });
+      throw new AssayError(
+        "STATE_CONFLICT",
+        "input.uploadId: wanted an upload whose bytes were sent, but none have come",
+        {
+          path: ["input", "uploadId"],
+          detail: { currentState: "BEGUN", allowedFrom: ["RECEIVED"] },
+        },
+      );
     }
     const report = await checkRecords(linesOf(this.#artifacts.open(upload.digest)));
     if (report.problemCount > 0) {
-      throw new AssayError("DATASET_INVALID", `input.uploadId: wanted rows in order, but found ${report.problemCount} problems`, {
-        path: ["input", "uploadId"],
-        detail: { validation: { ok: false, ...report } },
-      });
+      throw new AssayError(
+        "DATASET_INVALID",
+        `input.uploadId: wanted rows in order, but found ${report.problemCount} problems`,
+        {
+          path: ["input", "uploadId"],
+          detail: { validation: { ok: false, ...report } },
+        },
+      );
     }
     return reads.within((tx) => completeUpload(tx, upload, report.rows));
   }
@@ -133,7 +143,7 @@ export class DatasetVersionResolver {
 
 @Resolver(() => DatasetType)
 export class DatasetResolver {
-  @FieldResolver()
+  @FieldResolver(() => ID, idWords)
   id(@Root() dataset: Dataset): string {
     return globalId("Dataset", dataset.id);
   }

@@ -34,6 +34,8 @@ export class DatasetVersionType extends NodeType implements Pick<DatasetVersion,
   @Field(() => DateTime, { description: "When it was completed." })
   readonly createdAt!: Date;
 
-  @Field(() => DatasetValidationType, { description: "What checking its rows found; a version exists only if they are in order." })
+  @Field(() => DatasetValidationType, {
+    description: "What checking its rows found; a version exists only if they are in order.",
+  })
   readonly validation!: DatasetValidationType;
 }

@@ -1,9 +1,9 @@
 import { Field, ID, InterfaceType, ObjectType } from "type-graphql";
+import type { Scope } from "../../domain/tenant.js";
 import { DatasetValidationType } from "../dataset/validation.type.js";
 import { ErrorCodeEnum, ScopeEnum, type UserErrorCode } from "../enums.js";
-import { DateTime } from "../scalars.js";
 import type { Typed } from "../node/node.type.js";
-import type { Scope } from "../../domain/tenant.js";
+import { DateTime } from "../scalars.js";
 
 /** What every error of a payload says. */
 @InterfaceType("UserError", {

@@ -7,9 +7,18 @@ import { cancelExperiment } from "../../store/cancel.js";
 import { listExperiments, reportOf } from "../../store/experiments.js";
 import { artifactsOfExperiment, listRuns } from "../../store/runs.js";
 import { ArtifactConnection } from "../artifact/artifact.type.js";
-import { type Connection, connectionOf, idCursor, numberCursor, PageArgs, pageOf, sliceOf, timeCursor } from "../connection.js";
+import {
+  type Connection,
+  connectionOf,
+  idCursor,
+  numberCursor,
+  PageArgs,
+  pageOf,
+  sliceOf,
+  timeCursor,
+} from "../connection.js";
 import type { Context } from "../context.js";
-import { globalId, keyIn } from "../ids.js";
+import { globalId, idWords, keyIn } from "../ids.js";
 import { type Answer, answered, demand } from "../present.js";
 import { publishedUsage } from "../run/run.resolver.js";
 import { RunConnection } from "../run/run.type.js";
@@ -27,7 +36,10 @@ interface Changed {
 
 @Resolver(() => ExperimentType)
 export class ExperimentResolver {
-  @Query(() => ExperimentType, { nullable: true, description: "The experiment with this id; null when none is visible to the key." })
+  @Query(() => ExperimentType, {
+    nullable: true,
+    description: "The experiment with this id; null when none is visible to the key.",
+  })
   async experiment(@Arg("id", () => ID) id: string, @Ctx() { reads }: Context): Promise<object | null> {
     const key = keyIn(id, "Experiment");
     const experiment = key === null ? null : await reads.experiment(key);
@@ -40,7 +52,8 @@ export class ExperimentResolver {
   }
 
   @Mutation(() => ExperimentActionPayload, {
-    description: "Ends an experiment early. Needs the scope SUBMIT for one that the key itself submitted, CANCEL_ANY for any other.",
+    description:
+      "Ends an experiment early. Needs the scope SUBMIT for one that the key itself submitted, CANCEL_ANY for any other.",
   })
   cancelExperiment(
     @Arg("input", () => CancelExperimentInput) input: CancelExperimentInput,
@@ -49,7 +62,7 @@ export class ExperimentResolver {
     return answered<Changed>(input, { experiment: null, changed: false }, () => cancel(input, context));
   }
 
-  @FieldResolver()
+  @FieldResolver(() => ID, idWords)
   id(@Root() experiment: Experiment): string {
     return globalId("Experiment", experiment.id);
   }
@@ -97,7 +110,11 @@ export class ExperimentResolver {
   }
 
   @FieldResolver(() => RunConnection, { description: "Its runs, in the order of its plan." })
-  async runs(@Root() experiment: Experiment, @Args(() => PageArgs) args: PageArgs, @Ctx() { reads }: Context): Promise<Connection<object>> {
+  async runs(
+    @Root() experiment: Experiment,
+    @Args(() => PageArgs) args: PageArgs,
+    @Ctx() { reads }: Context,
+  ): Promise<Connection<object>> {
     const page = pageOf(args, numberCursor);
     const runs = await reads.within((tx) => listRuns(tx, { experimentId: experiment.id }, page));
     return connectionOf(runs, numberCursor, (run) => run.position);
@@ -111,16 +128,27 @@ export class ExperimentResolver {
   ): Promise<Connection<object>> {
     const page = pageOf(args, idCursor);
     const files = await reads.within((tx) => artifactsOfExperiment(tx, experiment.id));
-    return connectionOf(sliceOf(files, page, (file) => file.id), idCursor, (file) => file.id);
+    return connectionOf(
+      sliceOf(files, page, (file) => file.id),
+      idCursor,
+      (file) => file.id,
+    );
   }
 }
 
 /** A page of a project's experiments, the newest first. */
-export async function pageOfExperiments(projectId: string, args: PageArgs, { reads }: Context): Promise<Connection<object>> {
+export async function pageOfExperiments(
+  projectId: string,
+  args: PageArgs,
+  { reads }: Context,
+): Promise<Connection<object>> {
   const page = pageOf(args, timeCursor);
   const found = await reads.within((tx) => listExperiments(tx, { projectId }, page));
   const { items, ...more } = found;
-  return connectionOf({ ...more, items: items.map(typedExperiment) }, timeCursor, ({ createdAt, id }) => ({ createdAt, id }));
+  return connectionOf({ ...more, items: items.map(typedExperiment) }, timeCursor, ({ createdAt, id }) => ({
+    createdAt,
+    id,
+  }));
 }
 
 async function cancel(input: CancelExperimentInput, context: Context): Promise<Changed> {

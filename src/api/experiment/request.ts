@@ -1,4 +1,10 @@
-import { defaultSize, defaultTrainer, type RobustnessRequest, type SampleSize, type Trainer } from "../../domain/robustness.js";
+import {
+  defaultSize,
+  defaultTrainer,
+  type RobustnessRequest,
+  type SampleSize,
+  type Trainer,
+} from "../../domain/robustness.js";
 import type { RobustnessInput, SampleSizeInput, TrainerInput } from "./robustness.input.js";
 
 /** The domain's request with every default filled in. Nothing of the input gets past the fields that are named here. */

@@ -39,16 +39,25 @@ export class TrainerInput {
   @Field(() => Int, { nullable: true, description: "Passes over the training pairs. Default 2." })
   readonly epochs?: number | null;
 
-  @Field(() => Int, { nullable: true, description: "Prompts per optimiser step, the same for every method. Default 8." })
+  @Field(() => Int, {
+    nullable: true,
+    description: "Prompts per optimiser step, the same for every method. Default 8.",
+  })
   readonly promptsPerStep?: number | null;
 
   @Field(() => Float, { nullable: true, description: "Learning rate of every method. Default 2e-4." })
   readonly learningRate?: number | null;
 
-  @Field(() => LearningRatesInput, { nullable: true, description: "Learning rates of single methods, in place of learningRate." })
+  @Field(() => LearningRatesInput, {
+    nullable: true,
+    description: "Learning rates of single methods, in place of learningRate.",
+  })
   readonly learningRates?: LearningRatesInput | null;
 
-  @Field(() => Float, { nullable: true, description: "Weight of the divergence from the reference in DPO and KTO. Default 0.1." })
+  @Field(() => Float, {
+    nullable: true,
+    description: "Weight of the divergence from the reference in DPO and KTO. Default 0.1.",
+  })
   readonly beta?: number | null;
 }
 
@@ -67,7 +76,9 @@ export class SampleSizeInput implements Optional<SampleSize> {
   readonly generationItems?: number | null;
 }
 
-@InputType({ description: "A contrast that is named before anything runs: conflicting accuracy at `from` minus at `to`." })
+@InputType({
+  description: "A contrast that is named before anything runs: conflicting accuracy at `from` minus at `to`.",
+})
 export class ContrastInput implements Contrast {
   @Field(() => TuningMethodEnum, { description: "A trained method of the grid." })
   readonly method!: TuningMethod;
@@ -93,10 +104,16 @@ export class RobustnessInput {
   @Field(() => [TuningMethodEnum], { description: "Methods to compare; the untrained base is always measured." })
   readonly methods!: TuningMethod[];
 
-  @Field(() => [RobustnessTaskEnum], { nullable: true, description: "What generated data teaches; none beside an uploaded data set." })
+  @Field(() => [RobustnessTaskEnum], {
+    nullable: true,
+    description: "What generated data teaches; none beside an uploaded data set.",
+  })
   readonly tasks?: RobustnessTask[] | null;
 
-  @Field(() => [SpuriousArtifactEnum], { nullable: true, description: "The kinds of spurious correlation. Default FEATURE_AMBIGUITY." })
+  @Field(() => [SpuriousArtifactEnum], {
+    nullable: true,
+    description: "The kinds of spurious correlation. Default FEATURE_AMBIGUITY.",
+  })
   readonly artifacts?: SpuriousArtifact[] | null;
 
   @Field(() => [Float], { description: "Spuriousness rates, each 0 to 1; rate 0 is always measured as a control." })
@@ -114,7 +131,10 @@ export class RobustnessInput {
   @Field(() => SampleSizeInput, { nullable: true, description: "How many items there are." })
   readonly size?: SampleSizeInput | null;
 
-  @Field(() => ContrastInput, { nullable: true, description: "The one contrast that is declared before anything runs." })
+  @Field(() => ContrastInput, {
+    nullable: true,
+    description: "The one contrast that is declared before anything runs.",
+  })
   readonly contrast?: ContrastInput | null;
 
   @Field(() => Float, {
@@ -141,7 +161,10 @@ export class SubmitRobustnessInput {
 
 @ObjectType({ description: "Answer to submitRobustnessExperiment." })
 export class SubmitRobustnessPayload {
-  @Field(() => RobustnessExperimentType, { nullable: true, description: "The experiment; stored for good once it is answered." })
+  @Field(() => RobustnessExperimentType, {
+    nullable: true,
+    description: "The experiment; stored for good once it is answered.",
+  })
   readonly experiment!: object | null;
 
   @Field(() => Boolean, { description: "Whether the idempotency key was seen before; nothing was stored then." })

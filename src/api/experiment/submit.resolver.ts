@@ -3,8 +3,8 @@ import { digestOf, newId } from "../../domain/digest.js";
 import type { Experiment } from "../../domain/experiment.js";
 import { type PlanContext, planRobustness, type RobustnessRequest } from "../../domain/robustness.js";
 import { faultsOf } from "../../domain/robustness-rules.js";
-import { AssayError, invalidInput, notFound } from "../../errors.js";
-import type { Submitter } from "../../store/submit.js";
+import { type AssayError, invalidInput, notFound } from "../../errors.js";
+import type { Submitted as Stored, Submission } from "../../store/submit.js";
 import type { Context } from "../context.js";
 import { keyIn } from "../ids.js";
 import { type Answer, answered, demand, Faults } from "../present.js";
@@ -21,6 +21,11 @@ interface Submitted {
   readonly replayed: boolean;
 }
 
+/** Where planned experiments go. */
+export interface ExperimentSink {
+  submit(submission: Submission): Promise<Stored>;
+}
+
 /** Source digests of the capabilities' code; runs of other code are other runs. */
 export interface CodeDigests {
   readonly robustness: string;
@@ -28,10 +33,10 @@ export interface CodeDigests {
 
 @Resolver(() => RobustnessExperimentType)
 export class RobustnessResolver {
-  readonly #submitter: Submitter;
+  readonly #submitter: ExperimentSink;
   readonly #codeDigests: CodeDigests;
 
-  constructor(submitter: Submitter, codeDigests: CodeDigests) {
+  constructor(submitter: ExperimentSink, codeDigests: CodeDigests) {
     this.#submitter = submitter;
     this.#codeDigests = codeDigests;
   }

@@ -46,7 +46,10 @@ export class RegisterModelInput {
 
 @ObjectType({ description: "Answer to registerModel." })
 export class RegisterModelPayload {
-  @Field(() => ModelType, { nullable: true, description: "The model; the one that is there where its digest was registered before." })
+  @Field(() => ModelType, {
+    nullable: true,
+    description: "The model; the one that is there where its digest was registered before.",
+  })
   readonly model!: object | null;
 
   @Field(() => [UserErrorType], { description: "What is wrong with the request; empty when it was done." })

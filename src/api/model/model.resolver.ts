@@ -1,11 +1,11 @@
-import { Arg, Ctx, FieldResolver, Mutation, Resolver, Root } from "type-graphql";
+import { Arg, Ctx, FieldResolver, ID, Mutation, Resolver, Root } from "type-graphql";
+import { readModelFolder } from "../../artifacts/model-folder.js";
 import { newId } from "../../domain/digest.js";
 import { hubDigest, type Model, type ModelSource, packageDigest } from "../../domain/model.js";
 import { AssayError, invalidInput, notFound } from "../../errors.js";
-import { readModelFolder } from "../../artifacts/model-folder.js";
 import { registerModel } from "../../store/models.js";
 import type { Context } from "../context.js";
-import { globalId, keyIn } from "../ids.js";
+import { globalId, idWords, keyIn } from "../ids.js";
 import { type Answer, answered, demand } from "../present.js";
 import { RegisterModelInput, RegisterModelPayload } from "./model.input.js";
 import { ModelType } from "./model.type.js";
@@ -26,7 +26,9 @@ export class ModelResolver {
     this.#allowLocalModels = allowLocalModels;
   }
 
-  @Mutation(() => RegisterModelPayload, { description: "Registers a model and gives it its digest. Needs the scope SUBMIT." })
+  @Mutation(() => RegisterModelPayload, {
+    description: "Registers a model and gives it its digest. Needs the scope SUBMIT.",
+  })
   registerModel(
     @Arg("input", () => RegisterModelInput) input: RegisterModelInput,
     @Ctx() context: Context,
@@ -47,7 +49,7 @@ export class ModelResolver {
     });
   }
 
-  @FieldResolver()
+  @FieldResolver(() => ID, idWords)
   id(@Root() model: Model): string {
     return globalId("Model", model.id);
   }
@@ -75,10 +77,14 @@ export class ModelResolver {
   async #identifyFolder(path: string): Promise<Identity> {
     const at = ["input", "path"];
     if (!this.#allowLocalModels) {
-      throw new AssayError("UNSUPPORTED_COMBINATION", "input.path: wanted a package or a hub repository, because this service takes no folders", {
-        path: at,
-        detail: { supported: ["package", "hub"] },
-      });
+      throw new AssayError(
+        "UNSUPPORTED_COMBINATION",
+        "input.path: wanted a package or a hub repository, because this service takes no folders",
+        {
+          path: at,
+          detail: { supported: ["package", "hub"] },
+        },
+      );
     }
     const folder = await readModelFolder(path, at);
     return { source: { kind: "PATH", path: folder.path }, digest: folder.digest, revision: folder.digest.slice(0, 12) };

@@ -9,14 +9,18 @@ import { NodeType } from "./node.type.js";
 
 @Resolver()
 export class NodeResolver {
-  @Query(() => NodeType, { nullable: true, description: "Anything by its id; null when nothing of it is visible to the key." })
+  @Query(() => NodeType, {
+    nullable: true,
+    description: "Anything by its id; null when nothing of it is visible to the key.",
+  })
   node(@Arg("id", () => ID) id: string, @Ctx() { reads }: Context): Promise<object | null> {
     return find(parseGlobalId(id), reads);
   }
 
   @Query(() => [NodeType], {
     nullable: "items",
-    description: "Things by their ids, in the same order; null in the place of what is not visible to the key. At most 100.",
+    description:
+      "Things by their ids, in the same order; null in the place of what is not visible to the key. At most 100.",
   })
   nodes(@Arg("ids", () => [ID]) ids: string[], @Ctx() { reads }: Context): Promise<(object | null)[]> {
     if (ids.length > PAGE_MAX) throw invalidInput(["ids"], `at most ${PAGE_MAX} ids`, ids.length);

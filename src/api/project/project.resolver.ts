@@ -4,24 +4,31 @@ import { type Connection, PageArgs } from "../connection.js";
 import type { Context } from "../context.js";
 import { pageOfExperiments } from "../experiment/experiment.resolver.js";
 import { ExperimentConnection } from "../experiment/experiment.type.js";
-import { globalId, keyIn } from "../ids.js";
+import { globalId, idWords, keyIn } from "../ids.js";
 import { ProjectType } from "./project.type.js";
 
 @Resolver(() => ProjectType)
 export class ProjectResolver {
-  @Query(() => ProjectType, { nullable: true, description: "The project with this id; null when none is visible to the key." })
+  @Query(() => ProjectType, {
+    nullable: true,
+    description: "The project with this id; null when none is visible to the key.",
+  })
   project(@Arg("id", () => ID) id: string, @Ctx() { reads }: Context): Promise<Project | null> | null {
     const key = keyIn(id, "Project");
     return key === null ? null : reads.project(key);
   }
 
-  @FieldResolver()
+  @FieldResolver(() => ID, idWords)
   id(@Root() project: Project): string {
     return globalId("Project", project.id);
   }
 
   @FieldResolver(() => ExperimentConnection, { description: "Its experiments, the newest first." })
-  experiments(@Root() project: Project, @Args(() => PageArgs) args: PageArgs, @Ctx() context: Context): Promise<Connection<object>> {
+  experiments(
+    @Root() project: Project,
+    @Args(() => PageArgs) args: PageArgs,
+    @Ctx() context: Context,
+  ): Promise<Connection<object>> {
     return pageOfExperiments(project.id, args, context);
   }
 }

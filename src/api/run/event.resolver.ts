@@ -3,7 +3,7 @@ import { type ExperimentEvent, type ExperimentState, experimentStates } from "..
 import { type Run, type RunState, runStates } from "../../domain/run.js";
 import { invalidInput, notFound } from "../../errors.js";
 import type { Context } from "../context.js";
-import { globalId, keyIn } from "../ids.js";
+import { globalId, idWords, keyIn } from "../ids.js";
 import { type EventProgressType, type MetricPointType, RunEventType } from "./event.type.js";
 import { fieldOf, numberOf, oneOf, textOf } from "./json.js";
 
@@ -40,7 +40,8 @@ export class RunEventResolver {
   }
 
   @Subscription(() => RunEventType, {
-    description: "The events of an experiment and all its runs in commit order, as runEvents. Ends with the experiment.",
+    description:
+      "The events of an experiment and all its runs in commit order, as runEvents. Ends with the experiment.",
     subscribe: followExperiment,
   })
   experimentEvents(
@@ -51,7 +52,7 @@ export class RunEventResolver {
     return event;
   }
 
-  @FieldResolver()
+  @FieldResolver(() => ID, idWords)
   id(@Root() event: ExperimentEvent): string {
     return globalId("RunEvent", `${event.experimentId}.${event.seq}`);
   }
@@ -92,7 +93,11 @@ export class RunEventResolver {
   progress(@Root() { kind, body }: ExperimentEvent): EventProgressType | null {
     const stage = textOf(fieldOf(body, "stage"));
     if (kind !== "PROGRESS" || stage === null) return null;
-    return { stage, completed: numberOf(fieldOf(body, "completed")) ?? 0, total: numberOf(fieldOf(body, "total")) ?? 0 };
+    return {
+      stage,
+      completed: numberOf(fieldOf(body, "completed")) ?? 0,
+      total: numberOf(fieldOf(body, "total")) ?? 0,
+    };
   }
 }
 

@@ -31,9 +31,15 @@ export class EventProgressType {
   readonly total!: number;
 }
 
-@ObjectType("RunEvent", { implements: NodeType, description: "Something that happened to an experiment or one of its runs." })
+@ObjectType("RunEvent", {
+  implements: NodeType,
+  description: "Something that happened to an experiment or one of its runs.",
+})
 export class RunEventType extends NodeType implements Pick<ExperimentEvent, "kind" | "at"> {
-  @Field(() => RunType, { nullable: true, description: "The run that it is about; null for the experiment as a whole." })
+  @Field(() => RunType, {
+    nullable: true,
+    description: "The run that it is about; null for the experiment as a whole.",
+  })
   readonly run!: object | null;
 
   @Field(() => Int, { description: "Its number in the experiment, rising; the order of commits." })
@@ -45,7 +51,10 @@ export class RunEventType extends NodeType implements Pick<ExperimentEvent, "kin
   @Field(() => RunEventKindEnum, { description: "What it tells." })
   readonly kind!: EventKind;
 
-  @Field(() => String, { nullable: true, description: "For LOG and WARNING: what was said. For STATE: why, where there is more to say." })
+  @Field(() => String, {
+    nullable: true,
+    description: "For LOG and WARNING: what was said. For STATE: why, where there is more to say.",
+  })
   readonly message!: string | null;
 
   @Field(() => RunStateEnum, { nullable: true, description: "For STATE: the run's new state." })

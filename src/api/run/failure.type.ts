@@ -27,7 +27,10 @@ export abstract class RunFailureType {
 @ObjectType("DataFailure", { implements: RunFailureType, description: "What the run was given cannot be worked on." })
 export class DataFailureType extends RunFailureType {}
 
-@ObjectType("OutOfMemoryFailure", { implements: RunFailureType, description: "The memory of the host or the device ran out." })
+@ObjectType("OutOfMemoryFailure", {
+  implements: RunFailureType,
+  description: "The memory of the host or the device ran out.",
+})
 export class OutOfMemoryFailureType extends RunFailureType {}
 
 @ObjectType("WorkFailure", { implements: RunFailureType, description: "The work broke off for another reason." })
@@ -44,7 +47,9 @@ export interface FailureFacts {
   readonly errorStage: string | null;
 }
 
-const kinds: Readonly<Record<ErrorClass, { readonly type: string; readonly retryable: boolean; readonly remedy: string }>> = {
+const kinds: Readonly<
+  Record<ErrorClass, { readonly type: string; readonly retryable: boolean; readonly remedy: string }>
+> = {
   BAD_INPUT: { type: "DataFailure", retryable: false, remedy: "Change what the message names and submit again." },
   OOM: {
     type: "OutOfMemoryFailure",

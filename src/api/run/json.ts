@@ -7,7 +7,9 @@ import type { MetricEstimateType, ProvenanceType, RobustnessCellType } from "./r
 
 /** The value of a field, or undefined where there is none. */
 export function fieldOf(value: Json | undefined, name: string): Json | undefined {
-  return value !== null && typeof value === "object" && !isList(value) && Object.hasOwn(value, name) ? value[name] : undefined;
+  return value !== null && typeof value === "object" && !isList(value) && Object.hasOwn(value, name)
+    ? value[name]
+    : undefined;
 }
 
 /** The entries of an object; none for anything else. */

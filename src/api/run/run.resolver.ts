@@ -6,7 +6,7 @@ import { ArtifactConnection } from "../artifact/artifact.type.js";
 import { type Connection, connectionOf, idCursor, numberCursor, PageArgs, pageOf, sliceOf } from "../connection.js";
 import type { Context } from "../context.js";
 import { typedExperiment } from "../experiment/experiment.js";
-import { globalId, keyIn } from "../ids.js";
+import { globalId, idWords, keyIn } from "../ids.js";
 import type { UsageType } from "../usage.type.js";
 import { RunEventConnection } from "./event.type.js";
 import { failureOf } from "./failure.type.js";
@@ -24,7 +24,7 @@ export class RunResolver {
     return key === null ? null : reads.run(key);
   }
 
-  @FieldResolver()
+  @FieldResolver(() => ID, idWords)
   id(@Root() run: Run): string {
     return globalId("Run", run.id);
   }
@@ -78,10 +78,18 @@ export class RunResolver {
   }
 
   @FieldResolver(() => ArtifactConnection, { description: "Files that it made, by name." })
-  async artifacts(@Root() run: Run, @Args(() => PageArgs) args: PageArgs, @Ctx() { reads }: Context): Promise<Connection<object>> {
+  async artifacts(
+    @Root() run: Run,
+    @Args(() => PageArgs) args: PageArgs,
+    @Ctx() { reads }: Context,
+  ): Promise<Connection<object>> {
     const page = pageOf(args, idCursor);
     const files = await reads.files(run.id);
-    return connectionOf(sliceOf(files, page, (file) => file.id), idCursor, (file) => file.id);
+    return connectionOf(
+      sliceOf(files, page, (file) => file.id),
+      idCursor,
+      (file) => file.id,
+    );
   }
 
   @FieldResolver()

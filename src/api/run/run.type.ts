@@ -2,7 +2,13 @@ import { createUnionType, Field, Float, Int, ObjectType } from "type-graphql";
 import type { RobustnessTask, SpuriousArtifact, TuningMethod } from "../../domain/robustness.js";
 import type { Attempt, Run } from "../../domain/run.js";
 import { connectionType } from "../connection.js";
-import { IntervalMethodEnum, RobustnessTaskEnum, RunStateEnum, SpuriousArtifactEnum, TuningMethodEnum } from "../enums.js";
+import {
+  IntervalMethodEnum,
+  RobustnessTaskEnum,
+  RunStateEnum,
+  SpuriousArtifactEnum,
+  TuningMethodEnum,
+} from "../enums.js";
 import { ExperimentType } from "../experiment/experiment.type.js";
 import { ModelType } from "../model/model.type.js";
 import { NodeType, type Typed } from "../node/node.type.js";
@@ -24,7 +30,10 @@ export class RobustnessCellType {
   @Field(() => Float, { nullable: true, description: "The spuriousness rate, 0 to 1; null for the untrained base." })
   readonly spuriousness!: number | null;
 
-  @Field(() => ModelType, { nullable: true, description: "The model that is tuned; null when it is no longer registered." })
+  @Field(() => ModelType, {
+    nullable: true,
+    description: "The model that is tuned; null when it is no longer registered.",
+  })
   readonly model!: object | null;
 }
 
@@ -59,7 +68,9 @@ export class AttemptType implements Pick<Attempt, "epoch" | "startedAt" | "ended
   @Field(() => Int, { description: "Which try it is, from 1." })
   readonly number!: number;
 
-  @Field(() => Int, { description: "The run's epoch while this try held the lease; what a try with an older epoch says does not count." })
+  @Field(() => Int, {
+    description: "The run's epoch while this try held the lease; what a try with an older epoch says does not count.",
+  })
   readonly epoch!: number;
 
   @Field(() => String, { nullable: true, description: "The pod that worked on it; null if none took it." })
@@ -71,7 +82,10 @@ export class AttemptType implements Pick<Attempt, "epoch" | "startedAt" | "ended
   @Field(() => DateTime, { nullable: true, description: "When it ended; null while it works." })
   readonly endedAt!: Date | null;
 
-  @Field(() => String, { nullable: true, description: "SUCCEEDED, FAILED, CANCELLED, LOST or REFUSED; null while it works." })
+  @Field(() => String, {
+    nullable: true,
+    description: "SUCCEEDED, FAILED, CANCELLED, LOST or REFUSED; null while it works.",
+  })
   readonly outcome!: Attempt["outcome"];
 
   @Field(() => RunFailureType, { nullable: true, description: "Why it failed." })
@@ -135,10 +149,14 @@ export class ProvenanceType {
   readonly threads!: number;
 }
 
-@ObjectType("Run", { implements: NodeType, description: "One cell of the grid with one seed, or a step that serves the others." })
+@ObjectType("Run", {
+  implements: NodeType,
+  description: "One cell of the grid with one seed, or a step that serves the others.",
+})
 export class RunType
   extends NodeType
-  implements Pick<Run, "step" | "stage" | "seed" | "state" | "stateReason" | "partial" | "digest" | "acceptedAt" | "terminalAt">
+  implements
+    Pick<Run, "step" | "stage" | "seed" | "state" | "stateReason" | "partial" | "digest" | "acceptedAt" | "terminalAt">
 {
   @Field(() => ExperimentType, { description: "The experiment that it is part of." })
   readonly experiment!: object;
@@ -146,7 +164,9 @@ export class RunType
   @Field(() => String, { description: "What it does: prepare, train or report." })
   readonly step!: string;
 
-  @Field(() => Int, { description: "When it may start: runs of a stage start when those of the stage before have ended." })
+  @Field(() => Int, {
+    description: "When it may start: runs of a stage start when those of the stage before have ended.",
+  })
   readonly stage!: number;
 
   @Field(() => Cell, { nullable: true, description: "Its cell of the grid; null for steps that are none." })
@@ -176,7 +196,9 @@ export class RunType
   @Field(() => Boolean, { description: "Whether some expected item has no result." })
   readonly partial!: boolean;
 
-  @Field(() => [MetricEstimateType], { description: "What it measured; empty before it succeeds and for steps that measure nothing." })
+  @Field(() => [MetricEstimateType], {
+    description: "What it measured; empty before it succeeds and for steps that measure nothing.",
+  })
   readonly metrics!: readonly MetricEstimateType[];
 
   @Field(() => ProvenanceType, { description: "Everything that its result depends on." })

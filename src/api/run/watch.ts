@@ -1,8 +1,8 @@
 import type { ExperimentEvent } from "../../domain/experiment.js";
 import { isTerminal } from "../../domain/run.js";
+import { AssayError } from "../../errors.js";
 import type { Log } from "../../log.js";
 import { reasonOf } from "../../log.js";
-import { AssayError } from "../../errors.js";
 import { eventsAfter } from "../../store/events.js";
 import type { Reads } from "../reads.js";
 import type { Bell } from "./bell.js";

@@ -1,7 +1,7 @@
-import { Ctx, FieldResolver, Query, Resolver, Root } from "type-graphql";
+import { Ctx, FieldResolver, ID, Query, Resolver, Root } from "type-graphql";
 import type { ApiKey, Project } from "../../domain/tenant.js";
 import type { Context } from "../context.js";
-import { globalId } from "../ids.js";
+import { globalId, idWords } from "../ids.js";
 import { ServiceAccountType, ViewerType } from "./actor.type.js";
 
 @Resolver(() => ViewerType)
@@ -25,12 +25,12 @@ export class ViewerResolver {
 
 @Resolver(() => ServiceAccountType)
 export class ServiceAccountResolver {
-  @FieldResolver()
+  @FieldResolver(() => ID, idWords)
   id(@Root() key: ApiKey): string {
     return globalId("ServiceAccount", key.id);
   }
 
-  @FieldResolver()
+  @FieldResolver(() => String, { description: "The key's name." })
   displayName(@Root() key: ApiKey): string {
     return key.name;
   }

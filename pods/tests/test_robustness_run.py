@@ -1,0 +1,174 @@
+"""The steps as a pod calls them: prepare, then one run a cell."""
+
+import json
+
+import pytest
+from local_context import LocalContext
+from tiny import tiny_spec, write_tiny_model
+
+from assay_pods.common.context import BadInputError
+from assay_pods.robustness.records import read_records, to_json
+from assay_pods.robustness.run import run
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_tiny_model(tmp_path_factory.mktemp("model") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def prepared(folder, tmp_path_factory):
+    context = LocalContext(tmp_path_factory.mktemp("prepared"), tiny_spec(folder))
+    return context, run(context)
+
+
+def inputs(context: LocalContext):
+    return {name.split(".")[0]: path for name, (_, path) in context.saved.items()}
+
+
+def cell(folder, given, tmp_path, method, **changes):
+    spec = tiny_spec(folder, step="train", method=method) | ({} if method == "BASE" else {"spuriousness": 0.9}) | changes
+    context = LocalContext(tmp_path, spec, given)
+    return context, run(context)
+
+
+def test_prepare_saves_records_and_trunk_and_says_what_is_in_them(prepared):
+    context, result = prepared
+    assert {name: kind for name, (kind, _) in context.saved.items()} == {"records.jsonl": "DATASET", "trunk.safetensors": "CACHE"}
+    assert result["records"] == {"train": 32, "validation": 12, "test": 24}
+    assert result["warnings"] == []
+    assert result["diagnostics"]["lengthDifferenceMax"] == 0
+    assert result["diagnostics"]["trunkErrorNats"] < 1e-3
+    assert result["sequences"] > 0
+    assert context.stages[-1] == ("preparing", 1, 1)
+
+
+def test_prepare_twice_gives_the_same_bytes(folder, prepared, tmp_path):
+    context, result = prepared
+    again = LocalContext(tmp_path, tiny_spec(folder))
+    assert run(again) == result
+    for name, (_, path) in context.saved.items():
+        assert path.read_bytes() == again.saved[name][1].read_bytes(), name
+
+
+@pytest.mark.parametrize("method", ["BASE", "SFT", "DPO", "KTO"])
+def test_a_cell_run_twice_gives_the_same_items_and_result(folder, prepared, tmp_path, method):
+    first, result = cell(folder, inputs(prepared[0]), tmp_path / "a", method)
+    second, again = cell(folder, inputs(prepared[0]), tmp_path / "b", method)
+    assert {name: kind for name, (kind, _) in first.saved.items()} == (
+        {"items.jsonl": "ITEMS"} if method == "BASE" else {"items.jsonl": "ITEMS", "weights.safetensors": "WEIGHTS"}
+    )
+    for name, (_, path) in first.saved.items():
+        assert path.read_bytes() == second.saved[name][1].read_bytes(), name
+    assert result | {"seconds": None} == again | {"seconds": None}
+    assert result["itemsScored"] == result["itemsExpected"] == len(first.saved["items.jsonl"][1].read_text().splitlines())
+    assert result["generation"]["items"] == 2
+    assert (result["steps"], result["realisedRho"]) == ((0, None) if method == "BASE" else (8, 0.875))
+    assert set(result["estimates"]) >= {"aligned", "conflicting", "neutral"}
+    json.dumps(result, allow_nan=False)
+
+
+def test_training_changes_the_items(folder, prepared, tmp_path):
+    items = [
+        cell(folder, inputs(prepared[0]), tmp_path / method, method)[0].saved["items.jsonl"][1].read_bytes()
+        for method in ("BASE", "SFT", "DPO", "KTO")
+    ]
+    assert len(set(items)) == 4
+
+
+@pytest.mark.parametrize("kind", ["TRL_FULL", "TRL_LORA"])
+def test_the_trl_trainers_run_by_the_spec_without_a_trunk(folder, tmp_path, kind):
+    trainer = tiny_spec(None)["trainer"] | {"kind": kind, "loraRank": 2}
+    context = LocalContext(tmp_path / "prepare", tiny_spec(folder, trainer=trainer))
+    run(context)
+    assert set(context.saved) == {"records.jsonl"}
+    for method in ("BASE", "SFT"):
+        trained, result = cell(folder, inputs(context), tmp_path / method, method, trainer=trainer)
+        assert result["itemsScored"] == result["itemsExpected"] > 0
+        assert ("weights.safetensors" in trained.saved) == (method == "SFT")
+
+
+def upload(prepared, tmp_path, change=lambda row: row):
+    """The generated rows as a client's file: without the fields that only we write."""
+    rows = [change(to_json(record)) for record in read_records(prepared[0].saved["records.jsonl"][1])]
+    path = tmp_path / "upload.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows if row))
+    return path
+
+
+def prepare_upload(folder, path, tmp_path):
+    context = LocalContext(tmp_path / "prepare", tiny_spec(folder, data={"kind": "UPLOADED", "digest": "0" * 64}), {"upload": path})
+    return context, run(context)
+
+
+def test_uploaded_rows_go_the_same_way_and_give_the_same_margins(folder, prepared, tmp_path):
+    context, result = prepare_upload(folder, upload(prepared, tmp_path), tmp_path)
+    assert result["records"] == prepared[1]["records"]
+    uploaded, _ = cell(folder, inputs(context), tmp_path / "cell", "DPO", data={"kind": "UPLOADED", "digest": "0" * 64})
+    generated, _ = cell(folder, inputs(prepared[0]), tmp_path / "other", "DPO")
+
+    def margins(saved):
+        rows = [json.loads(line) for line in saved["items.jsonl"][1].read_text().splitlines()]
+        return {(row["itemKey"], row["relation"]): row["margin"] for row in rows}
+
+    ours, theirs = margins(uploaded.saved), margins(generated.saved)
+    assert {relation for _, relation in ours} == {"aligned", "conflicting", "neutral", "prompt_blind"}
+    assert ours == pytest.approx({key: theirs[key] for key in ours}, abs=1e-3)
+
+
+def test_uploaded_completions_of_unequal_length_are_a_warning(folder, prepared, tmp_path):
+    path = upload(prepared, tmp_path, lambda row: row | {"rejected": row["rejected"] + " today"})
+    context, result = prepare_upload(folder, path, tmp_path)
+    assert any("unequal token count" in warning for warning in result["warnings"])
+    assert [level for level, _ in context.lines] == ["warning"] * len(result["warnings"])
+    assert result["diagnostics"]["lengthDifferenceMax"] == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "said"),
+    [
+        (lambda row: row | {"checker": {"id": "regex", "kwargs": {}}}, "CHECKER_UNKNOWN", "'regex'"),
+        (lambda row: row | {"rejected": row["chosen"]}, "CHECKER_FAILED", "row train-000-aligned"),
+        (lambda row: row | {"chosen": row["chosen"] + " lamp" * 600}, "TEXT_TOO_LONG", "row train-000-aligned: wanted at most 512 tokens"),
+        (
+            lambda row: row | {"pairId": "one"} if row["id"] in ("train-000-aligned", "test-000-aligned") else row,
+            "SPLITS_OVERLAP",
+            "in one split each",
+        ),
+        (lambda row: row if row["relation"] != "conflicting" else None, "DATASET_INVALID", "wanted an? conflicting render"),
+        (lambda row: row if row["split"] != "train" else None, "TRAIN_TOO_SMALL", "at least 8 training pairs"),
+        (lambda row: row if row["split"] != "validation" else None, "VALIDATION_TOO_SMALL", "at least 2 validation pairs, got 0"),
+        (lambda row: row if row["split"] != "test" else None, "TEST_TOO_SMALL", "at least 2 test pairs"),
+    ],
+)
+def test_bad_uploaded_rows_are_refused_before_anything_is_computed(folder, prepared, tmp_path, change, code, said):
+    with pytest.raises(BadInputError, match=said) as refused:
+        prepare_upload(folder, upload(prepared, tmp_path, change), tmp_path)
+    assert refused.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"step": "guess"}, "STEP_UNKNOWN"),
+        ({"data": {"kind": "GENERATED", "cell": "other"}}, "CELL_UNKNOWN"),
+        ({"trainer": tiny_spec(None)["trainer"] | {"blocks": 9}}, "BLOCKS_INVALID"),
+        ({"precision": "bf16"}, "PRECISION_UNSUPPORTED"),
+        ({"size": {"trainPairs": 500, "validationPairs": 6, "testPairs": 8, "generationItems": 0}}, "SIZE_TOO_LARGE"),
+    ],
+)
+def test_a_spec_that_cannot_succeed_is_refused_by_a_stable_code(folder, tmp_path, changes, code):
+    with pytest.raises(BadInputError) as refused:
+        run(LocalContext(tmp_path, tiny_spec(folder, **changes)))
+    assert refused.value.code == code
+
+
+def test_unknown_methods_and_trainers_are_refused(folder, prepared, tmp_path):
+    for changes, code in (
+        ({"method": "PPO"}, "METHOD_UNKNOWN"),
+        ({"method": "SFT", "trainer": tiny_spec(None)["trainer"] | {"kind": "MAGIC"}}, "TRAINER_UNKNOWN"),
+    ):
+        spec = tiny_spec(folder, step="train", spuriousness=0.9) | changes
+        with pytest.raises(BadInputError) as refused:
+            run(LocalContext(tmp_path / code, spec, inputs(prepared[0])))
+        assert refused.value.code == code

@@ -1,0 +1,182 @@
+import { createServer, type Server } from "node:http";
+import { ApolloServer } from "@apollo/server";
+import {
+  ApolloServerPluginCacheControlDisabled,
+  ApolloServerPluginInlineTraceDisabled,
+  ApolloServerPluginLandingPageDisabled,
+  ApolloServerPluginSchemaReportingDisabled,
+  ApolloServerPluginUsageReportingDisabled,
+} from "@apollo/server/plugin/disabled";
+import type { GraphQLSchema } from "graphql";
+import type { ArtifactStore } from "../artifacts/store.js";
+import type { Bus } from "../bus/bus.js";
+import { newId } from "../domain/digest.js";
+import { topics } from "../domain/messages.js";
+import type { Caller } from "../domain/tenant.js";
+import { AssayError } from "../errors.js";
+import type { Log } from "../log.js";
+import type { AppDatabase } from "../store/database.js";
+import { Submitter } from "../store/submit.js";
+import { type Context, KeyCheck } from "./context.js";
+import type { CodeDigests } from "./experiment/submit.resolver.js";
+import { FileEndpoint } from "./files.js";
+import { graphiqlAssets } from "./graphiql.js";
+import { GraphqlEndpoint } from "./graphql-http.js";
+import { SubscriptionEndpoint } from "./graphql-ws.js";
+import { DocumentCheck, limits } from "./limits.js";
+import { presentError } from "./present.js";
+import { Reads } from "./reads.js";
+import { Router } from "./router.js";
+import { Bell } from "./run/bell.js";
+import { EventWatch } from "./run/watch.js";
+import { makeSchema } from "./schema.js";
+
+/** Whether the service can do its work. */
+export interface Readiness {
+  readonly ready: boolean;
+  /** What is looked at, each with whether it is there. */
+  readonly checks: Readonly<Record<string, boolean>>;
+}
+
+/** What the API is made of. */
+export interface ApiOptions {
+  readonly database: AppDatabase;
+  /** Must be started. */
+  readonly bus: Bus;
+  readonly artifacts: ArtifactStore;
+  readonly log: Log;
+  /** Whether folders of this machine may be registered as models. */
+  readonly allowLocalModels: boolean;
+  /** Source digests of the capabilities' code. */
+  readonly codeDigests: CodeDigests;
+  /** Answers /readyz. */
+  readonly ready: () => Promise<Readiness>;
+  /** Address to listen on. */
+  readonly host: string;
+  /** Port to listen on; 0 for any free one. */
+  readonly port: number;
+  /** Where clients reach the service, without a slash at the end. Default: the address it listens on. */
+  readonly publicUrl?: string;
+}
+
+/** A listening API. */
+export interface Api {
+  readonly port: number;
+  readonly url: string;
+  /** Stops listening, ends subscriptions and waits for requests that are being answered. */
+  close(): Promise<void>;
+}
+
+/** Opens the API: GraphQL over HTTP and WebSocket, uploads, downloads, the console, and the health paths. */
+export async function createApi(options: ApiOptions): Promise<Api> {
+  const { database, bus, log } = options;
+  const bell = new Bell();
+  const watch = new EventWatch(bell, log);
+  const documents = new DocumentCheck();
+  const keys = new KeyCheck(database);
+  let url = options.publicUrl ?? "";
+  const schema = await makeSchema({ ...options, submitter: new Submitter(database), publicUrl: () => url });
+  const apollo = await startApollo(schema, log);
+  const contextOf = (caller: Caller): Context => ({ caller, reads: new Reads(database, caller), watch });
+  const subscriptions = new SubscriptionEndpoint({ schema, keys, documents, log, contextOf });
+  const router = new Router({
+    keys,
+    log,
+    contextOf,
+    graphql: new GraphqlEndpoint(apollo, documents),
+    files: new FileEndpoint(options.artifacts),
+    assets: await graphiqlAssets(),
+    ready: options.ready,
+  });
+  // Each gateway hears every bell: a group of its own.
+  const subscription = await bus.subscribe(topics.events, `gateway-${newId()}`, (message) => {
+    bell.ring(message.payload.experimentId);
+    return Promise.resolve();
+  });
+  const server = listeningServer(router, subscriptions);
+  const port = await listen(server, options);
+  url = options.publicUrl ?? `http://${options.host.includes(":") ? `[${options.host}]` : options.host}:${port}`;
+  return {
+    port,
+    url,
+    close: async () => {
+      await subscription.close();
+      watch.close();
+      await subscriptions.close();
+      await closed(server);
+      await apollo.stop();
+    },
+  };
+}
+
+async function startApollo(schema: GraphQLSchema, log: Log): Promise<ApolloServer<Context>> {
+  const apollo = new ApolloServer<Context>({
+    schema,
+    nodeEnv: "production",
+    introspection: true, // for holders of a key; nobody else gets here
+    includeStacktraceInErrorResponses: false,
+    hideSchemaDetailsFromClientErrors: true,
+    allowBatchedHttpRequests: false,
+    // A page of another site cannot set these headers without being asked by the browser first, and we never agree.
+    csrfPrevention: { requestHeaders: ["authorization", "apollo-require-preflight", "x-apollo-operation-name"] },
+    maxRecursiveSelections: limits.fields,
+    parseOptions: { maxTokens: limits.tokens },
+    persistedQueries: false,
+    stopOnTerminationSignals: false,
+    plugins: [
+      ApolloServerPluginLandingPageDisabled(),
+      ApolloServerPluginCacheControlDisabled(),
+      ApolloServerPluginInlineTraceDisabled(),
+      ApolloServerPluginUsageReportingDisabled(),
+      ApolloServerPluginSchemaReportingDisabled(),
+    ],
+    formatError: (formatted, thrown) => presentError(formatted, thrown, log),
+  });
+  await apollo.start();
+  return apollo;
+}
+
+/** Slow clients are not waited for; uploads may take their time, and GraphQL bodies have a limit of their own. */
+const HEADERS_WAIT_MS = 10_000;
+const REQUEST_WAIT_MS = 3_600_000;
+const IDLE_WAIT_MS = 5_000;
+const CONNECTIONS_MAX = 2_000;
+
+function listeningServer(router: Router, subscriptions: SubscriptionEndpoint): Server {
+  const server = createServer({
+    headersTimeout: HEADERS_WAIT_MS,
+    requestTimeout: REQUEST_WAIT_MS,
+    keepAliveTimeout: IDLE_WAIT_MS,
+    connectionsCheckingInterval: 5_000,
+  });
+  server.maxConnections = CONNECTIONS_MAX;
+  server.on("request", (request, response) => void router.answer(request, response));
+  server.on("upgrade", (request, socket, head) => {
+    const { sockets } = subscriptions;
+    if (request.url?.split("?")[0] !== "/graphql" || SubscriptionEndpoint.isForeign(request)) {
+      socket.end("HTTP/1.1 403 Forbidden\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+      return;
+    }
+    sockets.handleUpgrade(request, socket, head, (webSocket) => sockets.emit("connection", webSocket, request));
+  });
+  return server;
+}
+
+function listen(server: Server, { host, port }: ApiOptions): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (cause) =>
+      reject(new AssayError("SETUP_FAILED", `cannot listen on ${host}:${port}: ${cause.message}`, { cause })),
+    );
+    server.listen(port, host, () => {
+      const address = server.address();
+      resolve(typeof address === "object" && address !== null ? address.port : port);
+    });
+  });
+}
+
+function closed(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeIdleConnections();
+  });
+}

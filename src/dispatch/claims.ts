@@ -1,0 +1,60 @@
+import type { Message } from "../domain/messages.js";
+import { type ClaimedRun, claimRuns, inputsOf, type ResolvedInput } from "../store/claims.js";
+import { failAttempt } from "../store/endings.js";
+import { receiveMessages } from "../store/outbox.js";
+import type { AttemptParts } from "./attempt.js";
+import type { FreePod } from "./pods.js";
+
+/** Who claims, and which bells led to it. */
+export interface ClaimCall {
+  readonly dispatcherId: string;
+  readonly ttlMs: number;
+  readonly consumer: string;
+  readonly bells: readonly Message[];
+}
+
+/** A run to be started, with the files that it reads. */
+export interface Assignment extends ClaimedRun {
+  readonly inputs: readonly ResolvedInput[];
+}
+
+/** Claims as many runs as the pod has free slots. */
+export async function claimFor(
+  parts: Pick<AttemptParts, "database" | "writer" | "log">,
+  { client, podId, freeSlots }: FreePod,
+  { dispatcherId, ttlMs, consumer, bells }: ClaimCall,
+): Promise<Assignment[]> {
+  const claimed = await parts.database.transaction(async (tx) => {
+    if (bells.length > 0) await receiveMessages(tx, consumer, bells);
+    const runs = await claimRuns(tx, { dispatcherId, podId, podAddress: client.address, ttlMs, limit: freeSlots });
+    const inputs = runs.length === 0 ? new Map<string, never>() : await inputsOf(tx, runs);
+    return runs.map((run) => ({ run, found: inputs.get(run.runId) }));
+  });
+  const ready: Assignment[] = [];
+  for (const { run, found } of claimed) {
+    const missing = found?.missing ?? [];
+    if (missing.length === 0) ready.push({ ...run, inputs: found?.inputs ?? [] });
+    else await failForInputs(parts, run, missing);
+  }
+  return ready;
+}
+
+/** A stage opens only for runs whose inputs exist, so this says that something was deleted since. */
+async function failForInputs(
+  parts: Pick<AttemptParts, "writer" | "log">,
+  run: ClaimedRun,
+  missing: readonly string[],
+): Promise<void> {
+  const message = `wanted the files of the inputs ${missing.join(", ")}, but no run made them`;
+  parts.log.error("inputs of a run are missing", { runId: run.runId, reason: message });
+  await parts.writer.write(run, (tx) =>
+    failAttempt(tx, run, {
+      errorClass: "BAD_INPUT",
+      code: "INPUT_MISSING",
+      message,
+      stage: null,
+      used: null,
+      events: [],
+    }),
+  );
+}

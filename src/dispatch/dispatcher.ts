@@ -1,0 +1,195 @@
+import type { ArtifactStore } from "../artifacts/store.js";
+import type { Bus, Subscription } from "../bus/bus.js";
+import { newId } from "../domain/digest.js";
+import { type Message, topics } from "../domain/messages.js";
+import { type Log, reasonOf } from "../log.js";
+import type { Lease } from "../store/claims.js";
+import type { WorkDatabase } from "../store/database.js";
+import { beatDispatcher, removeDispatcher, removeSilentDispatchers } from "../store/dispatchers.js";
+import { expireLease } from "../store/endings.js";
+import { adoptLeases, cancellingLeases, expiredLeases, releaseLeases } from "../store/leases.js";
+import { announceOverdue, pruneMessages } from "../store/outbox.js";
+import { Attempt, type AttemptParts, type AttemptPlace, type LeaseTimes } from "./attempt.js";
+import { claimFor } from "./claims.js";
+import { ExperimentWriter } from "./experiment-writer.js";
+import { News } from "./news.js";
+import type { PodTask } from "./pod.js";
+import { type PodDirectory, Pods } from "./pods.js";
+import { Ticker } from "./ticker.js";
+
+/** What the dispatcher works with. */
+export interface DispatcherOptions {
+  readonly database: WorkDatabase;
+  readonly bus: Bus;
+  readonly pods: PodDirectory;
+  readonly artifacts: Pick<ArtifactStore, "verify">;
+  readonly log: Log;
+  /** Times of leases; defaults: 30 s to live, beats every 5 s, calls 5 s, runs without bound. */
+  readonly times?: Partial<LeaseTimes>;
+  /** How often it looks for work when no bell rings, and at its pods. Default 1000 ms. */
+  readonly pollMs?: number;
+  /** How often it says that it lives; one that missed three beats is dead to its siblings. Default 5000 ms. */
+  readonly dispatcherBeatMs?: number;
+  /** At least so long between two writes of one experiment's progress. Default 500 ms. */
+  readonly newsMs?: number;
+  /** True when no other dispatcher can be alive, as in the embedded mode: leases of earlier ones are adopted at once. */
+  readonly alone?: boolean;
+}
+
+const defaultTimes: LeaseTimes = { ttlMs: 30_000, beatMs: 5_000, callMs: 5_000, hardDeadlineMs: 0 };
+const MISSED_BEATS = 3;
+const OVERDUE_SECONDS = 60;
+const KEEP_MESSAGES_DAYS = 7;
+const CONSUMER = "dispatcher";
+
+/** Gives runs to pods and sees every attempt through. Any number may run side by side. */
+export class Dispatcher {
+  readonly id = newId();
+  private readonly times: LeaseTimes;
+  private readonly pods: Pods;
+  private readonly parts: AttemptParts;
+  private readonly ticker: Ticker;
+  private readonly attempts = new Map<Attempt, Promise<void>>();
+  private bells: Message[] = [];
+  private subscription: Subscription | undefined;
+  private wakeUp = (): void => undefined;
+  private stopping = false;
+
+  constructor(private readonly options: DispatcherOptions) {
+    const { database, artifacts, log } = options;
+    this.times = { ...defaultTimes, ...options.times };
+    this.pods = new Pods(options.pods, log, this.times.callMs);
+    this.ticker = new Ticker(log);
+    const writer = new ExperimentWriter(database);
+    const news = new News(writer, log, options.newsMs ?? 500);
+    this.parts = { dispatcherId: this.id, database, writer, news, artifacts, log, times: this.times };
+  }
+
+  /** Announces itself and begins to work. */
+  async start(): Promise<void> {
+    const { bus, database, alone, pollMs = 1_000, dispatcherBeatMs = 5_000 } = this.options;
+    await database.transaction(async (tx) => {
+      await beatDispatcher(tx, this.id);
+      if (alone === true) await removeSilentDispatchers(tx, this.id, 0);
+    });
+    this.subscription = await bus.subscribe(topics.runsQueued, CONSUMER, (message) => this.heard(message));
+    this.ticker.every("beat of the dispatcher", dispatcherBeatMs, () => this.beat(dispatcherBeatMs));
+    this.ticker.every("look at the pods", pollMs, async () => {
+      await this.pods.refresh();
+      this.wakeUp();
+    });
+    this.wakeUp = this.ticker.every("claim", pollMs, () => this.look());
+    this.ticker.every("sweep of leases", this.times.ttlMs / 3, () => this.sweep());
+    this.ticker.every("reconciliation", 30_000, () => this.reconcile());
+  }
+
+  /** Looks for work now. */
+  wake(): void {
+    this.wakeUp();
+  }
+
+  /** Claims no more and lets go of its leases; the pods work on, and a sibling or the next dispatcher adopts them. */
+  async stop(): Promise<void> {
+    this.stopping = true;
+    await this.subscription?.close();
+    await this.ticker.stop();
+    for (const attempt of this.attempts.keys()) attempt.leave();
+    await Promise.all(this.attempts.values());
+    await this.parts.news.close();
+    await this.options.database.transaction(async (tx) => {
+      await releaseLeases(tx, this.id);
+      await removeDispatcher(tx, this.id);
+    });
+    this.pods.close();
+  }
+
+  /** A bell only says that it is worth looking; noting it in the inbox comes with the next claim. */
+  private heard(message: Message): Promise<void> {
+    this.bells.push(message);
+    this.wakeUp();
+    return Promise.resolve();
+  }
+
+  private async look(): Promise<void> {
+    await this.passCancels();
+    const bells = this.bells;
+    this.bells = [];
+    const fresh = this.pods.free();
+    for (const [i, pod] of fresh.entries()) {
+      if (this.stopping) return;
+      const request = {
+        dispatcherId: this.id,
+        ttlMs: this.times.ttlMs,
+        consumer: CONSUMER,
+        bells: i === 0 ? bells : [],
+      };
+      const claimed = await claimFor(this.parts, pod, request);
+      for (const run of claimed) {
+        const { client, podId } = pod;
+        this.see(run, { client, podId, lastSequence: 0 }, { ...run, ...this.times });
+      }
+      if (claimed.length < pod.freeSlots) return;
+    }
+  }
+
+  private see(lease: Lease, at: Omit<AttemptPlace, "doubt">, task: PodTask | null): void {
+    const { address } = at.client;
+    const attempt = new Attempt(this.parts, lease, { ...at, doubt: () => this.pods.doubt(address) });
+    const free = this.pods.occupy(address);
+    const done = attempt.run(task).then(() => {
+      free();
+      this.attempts.delete(attempt);
+      this.wakeUp();
+    });
+    this.attempts.set(attempt, done);
+  }
+
+  private async passCancels(): Promise<void> {
+    const { database, log } = this.options;
+    if (this.attempts.size === 0) return;
+    const wanted = await database.transaction((tx) => cancellingLeases(tx, this.id));
+    for (const lease of wanted) {
+      const attempt = [...this.attempts.keys()].find((candidate) => sameAttempt(candidate.lease, lease));
+      await attempt?.cancel(lease.cancelMode).catch((error: unknown) => {
+        log.warn("cancel did not reach the pod", { runId: lease.runId, reason: reasonOf(error) });
+      });
+    }
+  }
+
+  private async beat(everyMs: number): Promise<void> {
+    const silentMs = MISSED_BEATS * everyMs;
+    const adopted = await this.options.database.transaction(async (tx) => {
+      await beatDispatcher(tx, this.id);
+      await removeSilentDispatchers(tx, this.id, 10 * silentMs);
+      return adoptLeases(tx, this.id, silentMs);
+    });
+    for (const lease of adopted) {
+      const { runId, epoch, podId, podAddress, lastSequence } = lease;
+      this.options.log.info("adopts a run", { runId, epoch, podAddress });
+      this.see(lease, { client: this.pods.client(podAddress), podId, lastSequence }, null);
+    }
+  }
+
+  private async sweep(): Promise<void> {
+    const { database, log } = this.options;
+    for (const lease of await database.transaction(expiredLeases)) {
+      const ending = await this.parts.writer.write(lease, (tx) => expireLease(tx, lease));
+      if (ending.kind !== "COUNTED") continue;
+      log.warn("lease ran out", { runId: lease.runId, epoch: lease.epoch, state: ending.state });
+      this.wakeUp();
+    }
+  }
+
+  private async reconcile(): Promise<void> {
+    const { database, log } = this.options;
+    const announced = await database.transaction(async (tx) => {
+      await pruneMessages(tx, KEEP_MESSAGES_DAYS);
+      return announceOverdue(tx, OVERDUE_SECONDS);
+    });
+    if (announced > 0) log.info("rings again for runs that are overdue", { experiments: announced });
+  }
+}
+
+function sameAttempt(one: Lease, other: Lease): boolean {
+  return one.runId === other.runId && one.epoch === other.epoch;
+}

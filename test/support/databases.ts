@@ -1,0 +1,44 @@
+import { randomUUID } from "node:crypto";
+import { after } from "node:test";
+import pg from "pg";
+import type { Caller } from "../../src/domain/tenant.js";
+import type { DatabaseAccess } from "../../src/embedded/postgres.js";
+import { AppDatabase, WorkDatabase } from "../../src/store/database.js";
+import { migrate } from "../../src/store/migrate.js";
+import { freshDatabase } from "./database.js";
+import { migrationsFolder, quietLog, seedTenant } from "./store.js";
+
+/** A migrated database with one tenant and both handles, for a test file. */
+export interface TestDatabases {
+  readonly access: DatabaseAccess;
+  readonly app: AppDatabase;
+  readonly work: WorkDatabase;
+  readonly caller: Caller;
+  /** Makes another tenant. */
+  readonly newTenant: () => Promise<Caller>;
+  /** Runs any SQL as the work role and gives its rows: how tests look at what is stored. */
+  readonly query: <Row extends pg.QueryResultRow>(text: string, values?: readonly unknown[]) => Promise<Row[]>;
+}
+
+/** Opens them; everything is closed after the file's last test. */
+export async function testDatabases(onOutbox?: () => void): Promise<TestDatabases> {
+  const access = await freshDatabase();
+  await migrate(access.owner, migrationsFolder);
+  const hooks = onOutbox === undefined ? {} : { onOutbox };
+  const app = await AppDatabase.open({ login: access.app, log: quietLog, ...hooks });
+  const work = await WorkDatabase.open({ login: access.work, log: quietLog, ...hooks });
+  const client = new pg.Client(access.work);
+  client.on("error", () => undefined);
+  await client.connect();
+  const newTenant = (): Promise<Caller> => seedTenant(access, randomUUID());
+  after(async () => {
+    await app.close();
+    await work.close();
+    await client.end();
+  });
+  const query: TestDatabases["query"] = async <Row extends pg.QueryResultRow>(
+    text: string,
+    values: readonly unknown[] = [],
+  ) => (await client.query<Row>(text, [...values])).rows;
+  return { access, app, work, caller: await newTenant(), newTenant, query };
+}

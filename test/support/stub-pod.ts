@@ -1,0 +1,313 @@
+import { randomUUID } from "node:crypto";
+import {
+  Server,
+  ServerCredentials,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type sendUnaryData,
+  status,
+} from "@grpc/grpc-js";
+import type { ArtifactStore } from "../../src/artifacts/store.js";
+import { canonicalJson, type Json, sha256 } from "../../src/domain/digest.js";
+import {
+  type PodServiceServer,
+  PodServiceService,
+  type StartRunRequest,
+  type WatchRunRequest,
+  type WatchRunResponse,
+} from "../../src/gen/assay/pod/v1/pod_service.js";
+import {
+  type Artifact,
+  CancelMode,
+  type Done,
+  type ErrorClass,
+  type RunEvent,
+} from "../../src/gen/assay/pod/v1/run.js";
+
+type Body = NonNullable<RunEvent["body"]>;
+
+/** What the work of an attempt sees. */
+export interface StubTask {
+  readonly runId: string;
+  readonly epoch: number;
+  readonly spec: { readonly [key: string]: Json | undefined };
+  readonly inputs: ReadonlyMap<string, string>;
+  /** Says something on the way. */
+  readonly say: (body: Body) => void;
+  /** Stores a file and announces it. */
+  readonly make: (name: string, kind: string, text: string) => Promise<void>;
+  /** Resolves with the mode when the attempt is to stop. */
+  readonly cancelled: Promise<CancelMode>;
+}
+
+/** What the work of an attempt comes to; an error class fails it. */
+export type StubOutcome =
+  | { readonly metrics: Json; readonly partial?: boolean }
+  | { readonly errorClass: ErrorClass; readonly code: string }
+  | "CANCELLED";
+
+/** How a stub pod behaves. */
+export interface StubPodOptions {
+  readonly artifacts: ArtifactStore;
+  readonly slots?: number;
+  /** True for a pod that works on without a lease, as one does that was stopped and continued. Default false. */
+  readonly zombie?: boolean;
+  /** Default: answers `{"value": f(spec)}` at once. */
+  readonly work?: (task: StubTask) => Promise<StubOutcome>;
+}
+
+/** What the stub computes when it is not told otherwise: differs for every spec, so that answers cannot be mixed up. */
+export function answerOf(spec: { readonly [key: string]: Json | undefined }): string {
+  return sha256(canonicalJson(spec)).slice(0, 16);
+}
+
+/** A pod that speaks the whole contract and works in no time. It is a counterpart for tests, in place of the Python one. */
+export class StubPod {
+  readonly podId = randomUUID();
+  address = "";
+  /** Every attempt that was taken, in order. */
+  readonly taken: { readonly runId: string; readonly epoch: number }[] = [];
+  /** Set to true to refuse every StartRun as a full pod does. */
+  refusing = false;
+  private readonly server = new Server();
+  private readonly attempts = new Map<string, StubAttempt>();
+  private readonly highest = new Map<string, number>();
+
+  private constructor(private readonly options: Required<StubPodOptions>) {}
+
+  /** Starts a pod on a free port of the loopback address. */
+  static async start(options: StubPodOptions): Promise<StubPod> {
+    const work =
+      options.work ?? ((task): Promise<StubOutcome> => Promise.resolve({ metrics: { value: answerOf(task.spec) } }));
+    const pod = new StubPod({ slots: 1, zombie: false, ...options, work });
+    pod.server.addService(PodServiceService, pod.service());
+    const port = await new Promise<number>((resolve, reject) => {
+      pod.server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) => {
+        if (error === null) resolve(bound);
+        else reject(error);
+      });
+    });
+    pod.address = `127.0.0.1:${port}`;
+    return pod;
+  }
+
+  /** The attempts that hold a slot. */
+  get busy(): number {
+    return [...this.attempts.values()].filter((attempt) => attempt.working).length;
+  }
+
+  /** Ends the pod as a killed process ends: every connection breaks, nothing more is said. */
+  kill(): void {
+    for (const attempt of this.attempts.values()) attempt.silence();
+    this.server.forceShutdown();
+  }
+
+  /** Cuts the attempts' beats while their work goes on, as a pod does that is stopped and continued later. */
+  stopBeats(): void {
+    for (const attempt of this.attempts.values()) attempt.stopBeats();
+  }
+
+  private service(): PodServiceServer {
+    return {
+      startRun: (call, done) => this.startRun(call.request, done),
+      watchRun: (call) => this.watchRun(call),
+      renewRun: (call, done) => {
+        const { runId, epoch, cancelMode, beat } = call.request;
+        const attempt = this.attempts.get(`${runId}:${epoch}`);
+        if (attempt === undefined || attempt.fenced) return refuse(done, status.NOT_FOUND, "not held");
+        attempt.renewed(beat, cancelMode);
+        done(null, {});
+      },
+      cancelRun: (call, done) => {
+        const { runId, epoch, mode } = call.request;
+        this.attempts.get(`${runId}:${epoch}`)?.cancel(mode);
+        done(null, {});
+      },
+      describePod: (_call: ServerUnaryCall<object, unknown>, done) => {
+        const { slots } = this.options;
+        const heldRuns = [...this.attempts.values()]
+          .filter((attempt) => !attempt.fenced)
+          .map(({ request: { runId, epoch } }) => ({ runId, epoch }));
+        const freeSlots = this.refusing ? slots : Math.max(0, slots - this.busy);
+        done(null, { podId: this.podId, device: "cpu", slots, freeSlots, codeDigests: {}, versions: {}, heldRuns });
+      },
+    };
+  }
+
+  private startRun(request: StartRunRequest, done: sendUnaryData<{ freeSlots: number }>): void {
+    const { runId, epoch } = request;
+    const name = `${runId}:${epoch}`;
+    if (!this.attempts.has(name)) {
+      const refusal = this.refusalOf(request);
+      if (refusal !== null) {
+        refuse(done, ...refusal);
+        return;
+      }
+      this.highest.set(runId, epoch);
+      this.taken.push({ runId, epoch });
+      this.attempts.set(name, new StubAttempt(request, this.options));
+    }
+    done(null, { freeSlots: this.options.slots - this.busy });
+  }
+
+  private refusalOf({ runId, epoch, spec, specSha256, capability }: StartRunRequest): [status, string] | null {
+    if (epoch < (this.highest.get(runId) ?? 0)) return [status.ABORTED, "a higher epoch was seen"];
+    if (sha256(spec) !== specSha256) return [status.INVALID_ARGUMENT, "the spec does not match its digest"];
+    if (capability !== "robustness") return [status.INVALID_ARGUMENT, "unknown capability"];
+    if (this.refusing || this.busy >= this.options.slots) return [status.RESOURCE_EXHAUSTED, "no slot is free"];
+    return null;
+  }
+
+  private watchRun(call: ServerWritableStream<WatchRunRequest, WatchRunResponse>): void {
+    const { runId, epoch, afterSequence } = call.request;
+    const attempt = this.attempts.get(`${runId}:${epoch}`);
+    if (attempt === undefined || attempt.fenced) {
+      call.emit("error", { code: status.NOT_FOUND, details: "not held" });
+      return;
+    }
+    const forget = attempt.follow(Number(afterSequence), (event) => {
+      call.write({ event });
+      if (event.body?.$case === "done") call.end();
+    });
+    call.on("cancelled", forget);
+  }
+}
+
+class StubAttempt {
+  working = true;
+  fenced = false;
+  private readonly events: RunEvent[] = [];
+  private readonly watchers = new Set<(event: RunEvent) => void>();
+  private readonly beats: NodeJS.Timeout;
+  private leaseEnd: NodeJS.Timeout;
+  private beat = 0n;
+  private begun = false;
+  private silent = false;
+  private cancelMode: ((mode: CancelMode) => void) | undefined;
+  private readonly cancelled = new Promise<CancelMode>((resolve) => {
+    this.cancelMode = resolve;
+  });
+  private readonly files: Artifact[] = [];
+
+  constructor(
+    readonly request: StartRunRequest,
+    private readonly options: Required<StubPodOptions>,
+  ) {
+    this.append({ $case: "started", value: { device: "cpu" } });
+    this.beats = setInterval(() => this.sendBeat(), Number(request.beatIntervalMs));
+    this.leaseEnd = this.leaseTimer();
+    this.sendBeat();
+  }
+
+  follow(after: number, watcher: (event: RunEvent) => void): () => void {
+    for (const event of this.events.slice(after)) watcher(event);
+    this.watchers.add(watcher);
+    return () => this.watchers.delete(watcher);
+  }
+
+  renewed(_beat: bigint, mode: CancelMode): void {
+    clearTimeout(this.leaseEnd);
+    if (this.working) this.leaseEnd = this.leaseTimer();
+    if (mode !== CancelMode.CANCEL_MODE_UNSPECIFIED) this.cancel(mode);
+    if (this.begun) return;
+    this.begun = true;
+    void this.work();
+  }
+
+  cancel(mode: CancelMode): void {
+    if (mode === CancelMode.CANCEL_MODE_FENCED) {
+      this.fenced = true;
+      this.silence();
+    } else {
+      this.cancelMode?.(mode);
+      if (!this.begun) this.done({ $case: "cancelled", value: { lastStep: 0n } });
+    }
+  }
+
+  stopBeats(): void {
+    clearInterval(this.beats);
+  }
+
+  /** A pod stops a run itself when 0.7 of the lease passed without an acknowledged beat. */
+  private leaseTimer(): NodeJS.Timeout {
+    return setTimeout(() => {
+      if (!this.options.zombie) this.cancel(CancelMode.CANCEL_MODE_FENCED);
+    }, Number(this.request.leaseTtlMs) * 0.7);
+  }
+
+  silence(): void {
+    this.silent = true;
+    this.working = false;
+    this.stopBeats();
+    clearTimeout(this.leaseEnd);
+    this.watchers.clear();
+  }
+
+  private sendBeat(): void {
+    this.beat += 1n;
+    this.append({ $case: "beat", value: { beat: this.beat } });
+  }
+
+  private append(body: Body): void {
+    if (this.silent) return;
+    const { runId, epoch } = this.request;
+    const event = { runId, epoch, sequence: BigInt(this.events.length + 1), body };
+    this.events.push(event);
+    for (const watcher of this.watchers) watcher(event);
+  }
+
+  private async work(): Promise<void> {
+    const { runId, epoch, spec, inputs } = this.request;
+    const parsed: StubTask["spec"] = JSON.parse(spec.toString("utf8"));
+    const outcome = await this.options.work({
+      runId,
+      epoch,
+      spec: parsed,
+      inputs: new Map(inputs.map((input) => [input.name, input.sha256])),
+      say: (body) => this.append(body),
+      make: (name, kind, text) => this.make(name, kind, text),
+      cancelled: this.cancelled,
+    });
+    if (outcome === "CANCELLED") this.done({ $case: "cancelled", value: { lastStep: 1n } });
+    else if ("metrics" in outcome) await this.succeed(outcome);
+    else {
+      const { errorClass, code } = outcome;
+      this.done({
+        $case: "failed",
+        value: { errorClass, code, message: `wanted success, but got ${code}`, stage: "training" },
+      });
+    }
+  }
+
+  private async make(name: string, kind: string, text: string): Promise<void> {
+    const stored = await this.options.artifacts.put(Buffer.from(text), { maxBytes: 1_000_000 });
+    const file = { name, kind, sha256: stored.sha256, sizeBytes: BigInt(stored.sizeBytes) };
+    this.files.push(file);
+    this.append({ $case: "artifact", value: file });
+  }
+
+  private async succeed({ metrics, partial }: { metrics: Json; partial?: boolean }): Promise<void> {
+    const text = canonicalJson(metrics);
+    await this.make("result.json", "RESULT", text);
+    const value = {
+      metrics: Buffer.from(text),
+      contentSha256: sha256(text),
+      artifacts: this.files,
+      partial: partial ?? false,
+    };
+    this.done({ $case: "succeeded", value });
+  }
+
+  private done(outcome: NonNullable<Done["outcome"]>): void {
+    if (!this.working) return;
+    this.working = false;
+    this.stopBeats();
+    clearTimeout(this.leaseEnd);
+    const usage = { wallSeconds: 2, cpuSeconds: 1.5, gpuSeconds: 0, peakMemoryBytes: 1n };
+    this.append({ $case: "done", value: { outcome, usage } });
+  }
+}
+
+function refuse(done: sendUnaryData<never>, code: status, details: string): void {
+  done({ code, details });
+}
