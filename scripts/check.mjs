@@ -16,6 +16,7 @@ const checks = [
   { name: "schema", command: [pinnedNode, "scripts/schema.mjs", "--check"] },
   { name: "ruff", command: [python("ruff"), "check", "pods"] },
   { name: "ruff format", command: [python("ruff"), "format", "--check", "pods"] },
+  { name: "ruff, bench", command: [python("ruff"), "check", "--config", "pods/pyproject.toml", "bench"] },
   {
     name: "import-linter",
     command: [python("lint-imports"), "--config", "pyproject.toml", "--no-cache"],

@@ -1,10 +1,11 @@
 #!/usr/bin/env node
 // npm run <verb>: sets the project up where needed, then does the verb on the pinned Node. Runs on Node 20 and newer.
-import { join } from "node:path";
+import { readdirSync } from "node:fs";
+import { basename, join } from "node:path";
 import { check } from "./check.mjs";
 import { setUp } from "./setup.mjs";
 import { test } from "./test.mjs";
-import { pinnedNode, root, runToEnd, SetupError } from "./toolbox.mjs";
+import { pinnedNode, projectEnv, root, runToEnd, SetupError } from "./toolbox.mjs";
 
 const compiled = (...path) => join(root, "dist", ...path);
 const onPinnedNode = (script, args) => runToEnd(pinnedNode, ["--enable-source-maps", script, ...args]);
@@ -12,11 +13,22 @@ const onPinnedNode = (script, args) => runToEnd(pinnedNode, ["--enable-source-ma
 const verbs = {
   start: (args) => onPinnedNode(compiled("src", "main.js"), args),
   demo: (args) => onPinnedNode(compiled("src", "cli", "main.js"), ["demo", ...args]),
-  bench: ([name = "submit", ...args]) => onPinnedNode(compiled("bench", `${name}.js`), args),
+  bench,
   build: () => 0,
   test,
   check,
 };
+
+/** A benchmark is a file of bench/, in TypeScript or Python. */
+function bench([name = "", ...args]) {
+  const names = readdirSync(join(root, "bench")).map((file) => basename(file));
+  if (names.includes(`${name}.py`)) {
+    const env = { ...projectEnv, PYTHONPATH: join(root, "pods") };
+    return runToEnd(join(root, ".venv", "bin", "python"), [join(root, "bench", `${name}.py`), ...args], env);
+  }
+  if (names.includes(`${name}.ts`)) return onPinnedNode(compiled("bench", `${name}.js`), args);
+  throw new SetupError(`Wanted the name of a file in bench/, but got ${name || "nothing"}.`);
+}
 
 async function main() {
   const [verb, ...args] = process.argv.slice(2);

@@ -27,7 +27,7 @@ export async function execute<Data>({ url, key }: Endpoint, query: string, varia
     accept: "application/graphql-response+json",
     authorization: `Bearer ${key}`,
   };
-  const answer = await withRetries(() => fetch(new URL("/graphql", url), { method: "POST", headers, body }));
+  const answer = await withRetries(url, () => fetch(new URL("/graphql", url), { method: "POST", headers, body }));
   const text = await answer.text();
   const parsed = parseAnswer(text);
   if (parsed?.errors !== undefined) throw topLevelErrors(parsed.errors);
@@ -48,12 +48,12 @@ export async function putFile({ key }: Endpoint, to: string, file: string): Prom
       body: Readable.toWeb(createReadStream(file)),
       duplex: "half",
     });
-  await refuseFailure(await withRetries(send));
+  await refuseFailure(await withRetries(to, send));
 }
 
 /** Opens a file of the artifact store. */
 export async function getFile({ key }: Endpoint, from: string): Promise<Response> {
-  const answer = await withRetries(() => fetch(from, { headers: { authorization: `Bearer ${key}` } }));
+  const answer = await withRetries(from, () => fetch(from, { headers: { authorization: `Bearer ${key}` } }));
   await refuseFailure(answer);
   return answer;
 }
@@ -68,14 +68,14 @@ async function refuseFailure(answer: Response): Promise<void> {
   ]);
 }
 
-async function withRetries(send: () => Promise<Response>): Promise<Response> {
+async function withRetries(url: string, send: () => Promise<Response>): Promise<Response> {
   for (let tries = 1; ; tries += 1) {
     try {
       const answer = await send();
       if (answer.status !== 503 || tries === triesMax) return answer;
       await answer.arrayBuffer(); // frees the connection
     } catch (error) {
-      if (tries === triesMax) throw unreachable("the service", error instanceof Error ? (error.cause ?? error) : error);
+      if (tries === triesMax) throw unreachable(url, error instanceof Error ? (error.cause ?? error) : error);
     }
     await pause(200 * 2 ** tries);
   }

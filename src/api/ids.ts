@@ -32,6 +32,12 @@ export function isUuid(text: string): boolean {
 /** What every published id is described as. */
 export const idWords = { description: "Opaque; the same for as long as the thing exists." } as const;
 
+/** What an argument that is an id is described as. */
+export const idArgument = { description: "An id as the API gave it." } as const;
+
+/** What the one argument of a mutation is described as. */
+export const inputArgument = { description: "What the mutation needs." } as const;
+
 /** The opaque id by which clients name a thing. */
 export function globalId(kind: NodeKind, key: string): string {
   return Buffer.from(`${kind}:${key}`).toString("base64url");

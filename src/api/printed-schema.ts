@@ -1,3 +1,4 @@
+import "reflect-metadata";
 import { lexicographicSortSchema, printSchema } from "graphql";
 import { ArtifactFolder } from "../artifacts/folder.js";
 import { AssayError } from "../errors.js";

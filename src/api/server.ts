@@ -1,3 +1,4 @@
+import "reflect-metadata";
 import { createServer, type Server } from "node:http";
 import { ApolloServer } from "@apollo/server";
 import {
@@ -57,6 +58,8 @@ export interface ApiOptions {
   readonly port: number;
   /** Where clients reach the service, without a slash at the end. Default: the address it listens on. */
   readonly publicUrl?: string;
+  /** How long a client may take for its headers. Default 10,000 ms. */
+  readonly headersWaitMs?: number;
 }
 
 /** A listening API. */
@@ -93,7 +96,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     bell.ring(message.payload.experimentId);
     return Promise.resolve();
   });
-  const server = listeningServer(router, subscriptions);
+  const server = listeningServer(router, subscriptions, options.headersWaitMs ?? HEADERS_WAIT_MS);
   const port = await listen(server, options);
   url = options.publicUrl ?? `http://${options.host.includes(":") ? `[${options.host}]` : options.host}:${port}`;
   return {
@@ -142,12 +145,12 @@ const REQUEST_WAIT_MS = 3_600_000;
 const IDLE_WAIT_MS = 5_000;
 const CONNECTIONS_MAX = 2_000;
 
-function listeningServer(router: Router, subscriptions: SubscriptionEndpoint): Server {
+function listeningServer(router: Router, subscriptions: SubscriptionEndpoint, headersWaitMs: number): Server {
   const server = createServer({
-    headersTimeout: HEADERS_WAIT_MS,
+    headersTimeout: headersWaitMs,
     requestTimeout: REQUEST_WAIT_MS,
     keepAliveTimeout: IDLE_WAIT_MS,
-    connectionsCheckingInterval: 5_000,
+    connectionsCheckingInterval: headersWaitMs / 2,
   });
   server.maxConnections = CONNECTIONS_MAX;
   server.on("request", (request, response) => void router.answer(request, response));

@@ -35,7 +35,8 @@ export function isSecret(parts: KeyParts, stored: Buffer): boolean {
   return stored.length === digest.length && timingSafeEqual(digest, stored);
 }
 
-function keyText({ publicId, secret }: KeyParts): string {
+/** A key as people hold it. */
+export function keyText({ publicId, secret }: KeyParts): string {
   const body = `assay_live_${publicId}_${secret}`;
   return `${body}_${checksumOf(body)}`;
 }

@@ -11,7 +11,7 @@ export function relayLine(line: string, log: Log): void {
   const fields = fieldsIn(line);
   const message = fields?.get("event");
   if (fields === undefined || typeof message !== "string") {
-    log.warn(line);
+    if (line.trim() !== "") log.warn(line);
     return;
   }
   const level = fields.get("level");

@@ -125,6 +125,7 @@ export class LocalPod {
         OMP_WAIT_POLICY: "PASSIVE",
         HF_HUB_DISABLE_TELEMETRY: "1",
         TOKENIZERS_PARALLELISM: "false",
+        TQDM_DISABLE: "1", // progress bars are for terminals
       },
     });
   }

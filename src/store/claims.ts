@@ -39,7 +39,7 @@ const claim = statement(
      select tenant_id, count(*) as runs from run where state in ('LEASED', 'RUNNING', 'CANCELLING') group by tenant_id
    ), heads as (
      select h.tenant_id, h.id, coalesce(busy.runs, 0) + h.place as share, h.place,
-            (select max(a.started_at) from attempt a where a.tenant_id = t.tenant_id) as served
+            (select max(a.started_at) from attempt a where a.tenant_id::text = t.tenant_id::text) as served
      from tenants t
      cross join lateral (
        select next.*, row_number() over () as place from (

@@ -24,9 +24,14 @@ export interface DatabaseOptions {
   readonly log: Log;
   /** Connections held at most. Default 8. */
   readonly poolSize?: number;
-  /** Called after a commit that wrote outbox rows, so that the relay need not wait for its next look. */
+  /** Called after a commit that wrote outbox rows, so that a relay in this process need not wait for its next look. */
   readonly onOutbox?: () => void;
+  /** True to notify relays in other processes too, on the channel `OUTBOX_CHANNEL`. Default false. */
+  readonly notifyOutbox?: boolean;
 }
+
+/** Where relays listen for written outbox rows. */
+export const OUTBOX_CHANNEL = "assay_outbox";
 
 /** What a transaction does; it may run again from its start after a deadlock, so it must do nothing but use the database. */
 export type Work<T> = (tx: Transaction) => Promise<T>;
@@ -109,6 +114,8 @@ const DEADLOCK_TRIES = 4;
 
 /** The connections of one role. It stays in this file: nobody can reach rows but through a transaction above. */
 class Pool {
+  private notifying = false;
+
   private constructor(
     private readonly source: DataSource,
     private readonly options: DatabaseOptions,
@@ -156,7 +163,7 @@ class Pool {
       const tx = new Transaction(client, runner.manager);
       const answer = await work(tx);
       await runner.commitTransaction();
-      if (tx.wroteOutbox) this.options.onOutbox?.();
+      if (tx.wroteOutbox) this.tellRelays();
       return answer;
     } catch (error) {
       await this.rollBack(runner);
@@ -164,6 +171,22 @@ class Pool {
     } finally {
       await runner.release();
     }
+  }
+
+  /**
+   * The notification is a statement of its own after the commit: within the transaction it would make all commits of the
+   * server queue up. Lost ones cost a relay's next look; those that come while one is on its way need none of their own.
+   */
+  private tellRelays(): void {
+    this.options.onOutbox?.();
+    if (this.options.notifyOutbox !== true || this.notifying) return;
+    this.notifying = true;
+    this.source
+      .query("select pg_notify($1, '')", [OUTBOX_CHANNEL])
+      .catch((error: unknown) => this.options.log.warn("relays were not notified", { reason: reasonOf(error) }))
+      .finally(() => {
+        this.notifying = false;
+      });
   }
 
   private async rollBack(runner: QueryRunner): Promise<void> {

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { DataSource, type MigrationInterface, type QueryRunner } from "typeorm";
+import { DataSource, type Logger, type MigrationInterface, type QueryRunner } from "typeorm";
 import { sha256 } from "../domain/digest.js";
 import { AssayError } from "../errors.js";
 import type { Login } from "./database.js";
@@ -30,6 +30,7 @@ export async function migrate(owner: Login, folder: string): Promise<string[]> {
     username: owner.user,
     password: owner.password,
     migrationsTableName: "migration",
+    logger: silent,
     migrations: files.map(migrationClass),
   });
   await source.initialize();
@@ -75,6 +76,16 @@ function refuseChanged(files: readonly SqlFile[], kept: ReadonlyMap<string, stri
     );
   }
 }
+
+/** What fails is thrown; TypeORM would print it as well. */
+const silent: Logger = {
+  logQuery: () => undefined,
+  logQueryError: () => undefined,
+  logQuerySlow: () => undefined,
+  logSchemaBuild: () => undefined,
+  logMigration: () => undefined,
+  log: () => undefined,
+};
 
 /** TypeORM orders migrations by the last 13 digits of their names, which it takes for a time; ours is the file's number. */
 const TIMESTAMP_DIGITS = 13;

@@ -58,12 +58,14 @@ const claimKeys = statement(
    on conflict do nothing`,
 );
 
+// The limit keeps each look-up on the key's own index, whatever the planner thinks of the table's size.
 const readKeys = statement(
   "submit-keys-read",
-  `select i.project_id, i.operation, i.key, i.request_sha256, i.answer_id, i.created_at from idempotency i
-   join jsonb_to_recordset($2::jsonb) as k(project_id uuid, operation text, key text)
-     on (i.project_id, i.operation, i.key) = (k.project_id, k.operation, k.key)
-   where i.tenant_id = $1`,
+  `select found.* from jsonb_to_recordset($2::jsonb) as k(project_id uuid, operation text, key text)
+   cross join lateral (
+     select i.project_id, i.operation, i.key, i.request_sha256, i.answer_id, i.created_at from idempotency i
+     where i.tenant_id = $1 and i.project_id = k.project_id and i.operation = k.operation and i.key = k.key limit 1
+   ) found`,
 );
 
 interface KeyRow {

@@ -1,11 +1,10 @@
-import "reflect-metadata";
 import { randomUUID } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
 import pg from "pg";
-import { type Api, createApi } from "../../src/api/server.js";
+import { type Api, type ApiOptions, createApi } from "../../src/api/server.js";
 import { ArtifactFolder } from "../../src/artifacts/folder.js";
 import { MemoryBus } from "../../src/bus/memory.js";
 import { newId } from "../../src/domain/digest.js";
@@ -47,7 +46,7 @@ export interface TestApi {
 }
 
 /** Opens it; everything is closed after the file's last test. */
-export async function testApi(): Promise<TestApi> {
+export async function testApi(options: Partial<ApiOptions> = {}): Promise<TestApi> {
   const relays: Relay[] = [];
   const databases = await testDatabases(() => relays.forEach((relay) => void relay.wake()));
   const bus = new MemoryBus({ log: quietLog });
@@ -68,6 +67,7 @@ export async function testApi(): Promise<TestApi> {
     ready: () => Promise.resolve({ ready: true, checks: { database: true } }),
     host: "127.0.0.1",
     port: 0,
+    ...options,
   });
   after(async () => {
     await api.close();
@@ -81,7 +81,17 @@ export async function testApi(): Promise<TestApi> {
     const text = "update api_key set revoked_at = now() where tenant_id = $1 and id = $2";
     await asOwner(databases, caller.tenantId, (client) => client.query(text, [caller.tenantId, caller.keyId]));
   };
-  return { api, databases, bus, artifacts, holder: await newKeyOf(databases.caller), logged, newHolder, newKeyOf, revoke };
+  return {
+    api,
+    databases,
+    bus,
+    artifacts,
+    holder: await newKeyOf(databases.caller),
+    logged,
+    newHolder,
+    newKeyOf,
+    revoke,
+  };
 }
 
 async function insertKey(databases: TestDatabases, caller: Caller, wish: KeyWish): Promise<Holder> {
@@ -109,7 +119,11 @@ async function insertKey(databases: TestDatabases, caller: Caller, wish: KeyWish
   return { caller: { ...caller, keyId, scopes: granted }, key };
 }
 
-async function asOwner(databases: TestDatabases, tenantId: string, act: (client: pg.Client) => Promise<unknown>): Promise<void> {
+async function asOwner(
+  databases: TestDatabases,
+  tenantId: string,
+  act: (client: pg.Client) => Promise<unknown>,
+): Promise<void> {
   const client = new pg.Client(databases.access.owner);
   await client.connect();
   try {

@@ -25,7 +25,7 @@ export async function temporaryServer(): Promise<{
 
 /**
  * An empty database for the calling test file, dropped after its last test. The server is the test run's, or one of its
- * own where the file is run by itself.
+ * own where the file is run by itself. Call it at the top of the file: in a hook, the end of the hook would be the end of it.
  */
 export async function freshDatabase(): Promise<DatabaseAccess> {
   const shared = process.env[sharedServerVariable];

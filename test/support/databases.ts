@@ -36,9 +36,15 @@ export async function testDatabases(onOutbox?: () => void): Promise<TestDatabase
     await work.close();
     await client.end();
   });
-  const query: TestDatabases["query"] = async <Row extends pg.QueryResultRow>(
+  // One connection, one statement at a time: a test may begin a transaction here and roll it back.
+  let last: Promise<unknown> = Promise.resolve();
+  const query: TestDatabases["query"] = <Row extends pg.QueryResultRow>(
     text: string,
     values: readonly unknown[] = [],
-  ) => (await client.query<Row>(text, [...values])).rows;
+  ) => {
+    const next = last.then(() => client.query<Row>(text, [...values]));
+    last = next.catch(() => undefined); // told to whoever asked
+    return next.then((result) => result.rows);
+  };
   return { access, app, work, caller: await newTenant(), newTenant, query };
 }

@@ -36,6 +36,8 @@ export interface StubTask {
   readonly say: (body: Body) => void;
   /** Stores a file and announces it. */
   readonly make: (name: string, kind: string, text: string) => Promise<void>;
+  /** Names a file in the result without storing it. */
+  readonly claim: (file: Artifact) => void;
   /** Resolves with the mode when the attempt is to stop. */
   readonly cancelled: Promise<CancelMode>;
 }
@@ -266,6 +268,7 @@ class StubAttempt {
       inputs: new Map(inputs.map((input) => [input.name, input.sha256])),
       say: (body) => this.append(body),
       make: (name, kind, text) => this.make(name, kind, text),
+      claim: (file) => this.files.push(file),
       cancelled: this.cancelled,
     });
     if (outcome === "CANCELLED") this.done({ $case: "cancelled", value: { lastStep: 1n } });

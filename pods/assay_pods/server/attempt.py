@@ -189,7 +189,9 @@ class Attempt:
             self.log.append(event)
 
     def _note_usage(self) -> None:
-        self._last_usage = self._process.usage() or self._last_usage
+        usage = self._process.usage()
+        if usage is not None and usage.peak_memory_bytes > 0:  # a process that is just dying has no memory to tell of
+            self._last_usage = usage
 
     def _done(self) -> run_pb2.Done:
         done = self._outcome or self._done_without_words()

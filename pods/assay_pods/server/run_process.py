@@ -21,6 +21,9 @@ from assay_pods.server.run_main import run_main
 
 _EVENTS_PER_BATCH = 256
 
+_CHILDREN = threading.Lock()
+"""Starting a process polls the other threads' children too; of two readers of one exit status the second would see 255."""
+
 
 class RunProcess:
     """One process, with one thread of the server that starts it, reads its pipe and waits for its end.
@@ -79,11 +82,14 @@ class RunProcess:
         exit_code: int | None = None
         try:
             process = multiprocessing.get_context("forkserver").Process(target=run_main, args=(self._job, self._theirs))
-            process.start()
+            with _CHILDREN:
+                process.start()
             self._theirs.close()
             self._in_loop(self._set_pid, process.pid)
             self._read(process)
-            process.join()
+            multiprocessing.connection.wait([process.sentinel])
+            with _CHILDREN:
+                process.join()
             exit_code = process.exitcode
         except Exception:  # noqa: BLE001 - the trace is logged, and the attempt must end whatever it was
             log.exception("run process was lost", run=self._job.run_id, epoch=self._job.epoch)

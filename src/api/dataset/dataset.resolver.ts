@@ -6,7 +6,7 @@ import { checkRecords } from "../../domain/records.js";
 import { AssayError, invalidInput, notFound } from "../../errors.js";
 import { beginUpload, completeUpload, hasFile, uploadById, versionOf } from "../../store/datasets.js";
 import type { Context } from "../context.js";
-import { globalId, idWords, keyIn } from "../ids.js";
+import { globalId, idWords, inputArgument, keyIn } from "../ids.js";
 import { type Answer, answered, demand, Faults } from "../present.js";
 import {
   BeginDatasetUploadInput,
@@ -45,7 +45,7 @@ export class DatasetVersionResolver {
 
   @Mutation(() => BeginDatasetUploadPayload, { description: "Begins an upload. Needs the scope DATASET_WRITE." })
   beginDatasetUpload(
-    @Arg("input", () => BeginDatasetUploadInput) input: BeginDatasetUploadInput,
+    @Arg("input", () => BeginDatasetUploadInput, inputArgument) input: BeginDatasetUploadInput,
     @Ctx() context: Context,
   ): Promise<Begun & Answer> {
     return answered<Begun>(input, { uploadId: null, parts: [], existing: null }, async () => {
@@ -59,7 +59,7 @@ export class DatasetVersionResolver {
       "Checks the rows of an upload and makes its version; asking again answers the same version. Needs the scope DATASET_WRITE.",
   })
   completeDatasetUpload(
-    @Arg("input", () => CompleteDatasetUploadInput) input: CompleteDatasetUploadInput,
+    @Arg("input", () => CompleteDatasetUploadInput, inputArgument) input: CompleteDatasetUploadInput,
     @Ctx() context: Context,
   ): Promise<Completed & Answer> {
     return answered<Completed>(input, { version: null }, async () => {

@@ -18,7 +18,7 @@ import {
   timeCursor,
 } from "../connection.js";
 import type { Context } from "../context.js";
-import { globalId, idWords, keyIn } from "../ids.js";
+import { globalId, idArgument, idWords, inputArgument, keyIn } from "../ids.js";
 import { type Answer, answered, demand } from "../present.js";
 import { publishedUsage } from "../run/run.resolver.js";
 import { RunConnection } from "../run/run.type.js";
@@ -40,7 +40,7 @@ export class ExperimentResolver {
     nullable: true,
     description: "The experiment with this id; null when none is visible to the key.",
   })
-  async experiment(@Arg("id", () => ID) id: string, @Ctx() { reads }: Context): Promise<object | null> {
+  async experiment(@Arg("id", () => ID, idArgument) id: string, @Ctx() { reads }: Context): Promise<object | null> {
     const key = keyIn(id, "Experiment");
     const experiment = key === null ? null : await reads.experiment(key);
     return experiment === null ? null : typedExperiment(experiment);
@@ -56,7 +56,7 @@ export class ExperimentResolver {
       "Ends an experiment early. Needs the scope SUBMIT for one that the key itself submitted, CANCEL_ANY for any other.",
   })
   cancelExperiment(
-    @Arg("input", () => CancelExperimentInput) input: CancelExperimentInput,
+    @Arg("input", () => CancelExperimentInput, inputArgument) input: CancelExperimentInput,
     @Ctx() context: Context,
   ): Promise<Changed & Answer> {
     return answered<Changed>(input, { experiment: null, changed: false }, () => cancel(input, context));

@@ -6,7 +6,7 @@ import { faultsOf } from "../../domain/robustness-rules.js";
 import { type AssayError, invalidInput, notFound } from "../../errors.js";
 import type { Submitted as Stored, Submission } from "../../store/submit.js";
 import type { Context } from "../context.js";
-import { keyIn } from "../ids.js";
+import { inputArgument, keyIn } from "../ids.js";
 import { type Answer, answered, demand, Faults } from "../present.js";
 import { gridOf, typedExperiment } from "./experiment.js";
 import { RobustnessExperimentType, type RobustnessGridType } from "./experiment.type.js";
@@ -43,7 +43,7 @@ export class RobustnessResolver {
 
   @Mutation(() => SubmitRobustnessPayload, { description: "Accepts a robustness experiment. Needs the scope SUBMIT." })
   submitRobustnessExperiment(
-    @Arg("input", () => SubmitRobustnessInput) input: SubmitRobustnessInput,
+    @Arg("input", () => SubmitRobustnessInput, inputArgument) input: SubmitRobustnessInput,
     @Ctx() context: Context,
   ): Promise<Submitted & Answer> {
     return answered<Submitted>(input, { experiment: null, replayed: false }, async () => {

@@ -5,7 +5,7 @@ import { hubDigest, type Model, type ModelSource, packageDigest } from "../../do
 import { AssayError, invalidInput, notFound } from "../../errors.js";
 import { registerModel } from "../../store/models.js";
 import type { Context } from "../context.js";
-import { globalId, idWords, keyIn } from "../ids.js";
+import { globalId, idWords, inputArgument, keyIn } from "../ids.js";
 import { type Answer, answered, demand } from "../present.js";
 import { RegisterModelInput, RegisterModelPayload } from "./model.input.js";
 import { ModelType } from "./model.type.js";
@@ -30,7 +30,7 @@ export class ModelResolver {
     description: "Registers a model and gives it its digest. Needs the scope SUBMIT.",
   })
   registerModel(
-    @Arg("input", () => RegisterModelInput) input: RegisterModelInput,
+    @Arg("input", () => RegisterModelInput, inputArgument) input: RegisterModelInput,
     @Ctx() context: Context,
   ): Promise<Registered & Answer> {
     return answered<Registered>(input, { model: null }, async () => {

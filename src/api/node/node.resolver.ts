@@ -3,7 +3,7 @@ import { invalidInput } from "../../errors.js";
 import { PAGE_MAX } from "../connection.js";
 import type { Context } from "../context.js";
 import { typedExperiment } from "../experiment/experiment.js";
-import { type NodeKey, parseGlobalId } from "../ids.js";
+import { idArgument, type NodeKey, parseGlobalId } from "../ids.js";
 import type { Reads } from "../reads.js";
 import { NodeType } from "./node.type.js";
 
@@ -13,7 +13,7 @@ export class NodeResolver {
     nullable: true,
     description: "Anything by its id; null when nothing of it is visible to the key.",
   })
-  node(@Arg("id", () => ID) id: string, @Ctx() { reads }: Context): Promise<object | null> {
+  node(@Arg("id", () => ID, idArgument) id: string, @Ctx() { reads }: Context): Promise<object | null> {
     return find(parseGlobalId(id), reads);
   }
 
@@ -22,7 +22,10 @@ export class NodeResolver {
     description:
       "Things by their ids, in the same order; null in the place of what is not visible to the key. At most 100.",
   })
-  nodes(@Arg("ids", () => [ID]) ids: string[], @Ctx() { reads }: Context): Promise<(object | null)[]> {
+  nodes(
+    @Arg("ids", () => [ID], { description: "At most 100 ids." }) ids: string[],
+    @Ctx() { reads }: Context,
+  ): Promise<(object | null)[]> {
     if (ids.length > PAGE_MAX) throw invalidInput(["ids"], `at most ${PAGE_MAX} ids`, ids.length);
     return Promise.all(ids.map((id) => find(parseGlobalId(id), reads)));
   }

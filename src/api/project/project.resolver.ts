@@ -4,7 +4,7 @@ import { type Connection, PageArgs } from "../connection.js";
 import type { Context } from "../context.js";
 import { pageOfExperiments } from "../experiment/experiment.resolver.js";
 import { ExperimentConnection } from "../experiment/experiment.type.js";
-import { globalId, idWords, keyIn } from "../ids.js";
+import { globalId, idArgument, idWords, keyIn } from "../ids.js";
 import { ProjectType } from "./project.type.js";
 
 @Resolver(() => ProjectType)
@@ -13,7 +13,7 @@ export class ProjectResolver {
     nullable: true,
     description: "The project with this id; null when none is visible to the key.",
   })
-  project(@Arg("id", () => ID) id: string, @Ctx() { reads }: Context): Promise<Project | null> | null {
+  project(@Arg("id", () => ID, idArgument) id: string, @Ctx() { reads }: Context): Promise<Project | null> | null {
     const key = keyIn(id, "Project");
     return key === null ? null : reads.project(key);
   }

@@ -33,7 +33,7 @@ export class RunEventResolver {
   })
   runEvents(
     @Root() event: ExperimentEvent,
-    @Arg("runId", () => ID) _runId: string,
+    @Arg("runId", () => ID, { description: "The run." }) _runId: string,
     @Arg("afterSequence", () => Int, AFTER) _after: number | null,
   ): ExperimentEvent {
     return event;
@@ -46,7 +46,7 @@ export class RunEventResolver {
   })
   experimentEvents(
     @Root() event: ExperimentEvent,
-    @Arg("experimentId", () => ID) _experimentId: string,
+    @Arg("experimentId", () => ID, { description: "The experiment." }) _experimentId: string,
     @Arg("afterSequence", () => Int, AFTER) _after: number | null,
   ): ExperimentEvent {
     return event;

@@ -6,7 +6,7 @@ import { ArtifactConnection } from "../artifact/artifact.type.js";
 import { type Connection, connectionOf, idCursor, numberCursor, PageArgs, pageOf, sliceOf } from "../connection.js";
 import type { Context } from "../context.js";
 import { typedExperiment } from "../experiment/experiment.js";
-import { globalId, idWords, keyIn } from "../ids.js";
+import { globalId, idArgument, idWords, keyIn } from "../ids.js";
 import type { UsageType } from "../usage.type.js";
 import { RunEventConnection } from "./event.type.js";
 import { failureOf } from "./failure.type.js";
@@ -19,7 +19,7 @@ const AFTER = { nullable: true, defaultValue: 0, description: "Only later events
 @Resolver(() => RunType)
 export class RunResolver {
   @Query(() => RunType, { nullable: true, description: "The run with this id; null when none is visible to the key." })
-  run(@Arg("id", () => ID) id: string, @Ctx() { reads }: Context): Promise<Run | null> | null {
+  run(@Arg("id", () => ID, idArgument) id: string, @Ctx() { reads }: Context): Promise<Run | null> | null {
     const key = keyIn(id, "Run");
     return key === null ? null : reads.run(key);
   }
