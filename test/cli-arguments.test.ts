@@ -35,7 +35,7 @@ describe("the arguments of assay demo", () => {
 
   it("are all explained by --help", () => {
     assert.equal(parseDemoArguments(["--help"]), "help");
-    for (const flag of ["--seeds", "--data", "--model", "--json", "ASSAY_DATA_DIR"])
+    for (const flag of ["--seeds", "--data", "--model", "--blocks", "--json", "ASSAY_DATA_DIR"])
       assert.ok(demoUsage.includes(flag));
   });
 });

@@ -124,6 +124,20 @@ test("each broken rule is named with its path, what was wanted and what came", (
   assert.deepEqual(faultsOf(request, false, ["spec"]), []);
 });
 
+test("more pairs than the generated cell has words for, or fewer than two steps of them, are refused before anything runs", () => {
+  const sized = (size: Partial<typeof defaultSize>, uploaded = false): string[] =>
+    faultsOf({ ...request, tasks: uploaded ? [] : request.tasks, size: { ...defaultSize, ...size } }, uploaded, [
+      "spec",
+    ]).map(({ message }) => message);
+  assert.match(
+    sized({ trainPairs: 109 })[0] ?? "",
+    /spec\.size\.trainPairs: wanted an integer from 16 to 108, but got 109/,
+  );
+  assert.match(sized({ trainPairs: 15 })[0] ?? "", /but got 15/);
+  assert.match(sized({ testPairs: 101 })[0] ?? "", /from 2 to 100/);
+  assert.deepEqual(sized({ trainPairs: 5000, testPairs: 500 }, true), []);
+});
+
 test("a task beside an upload, no task at all, and a grid over the limit are refused", () => {
   assert.equal(faultsOf(request, true, ["spec"])[0]?.path.join("."), "spec.tasks");
   assert.equal(faultsOf({ ...request, tasks: [] }, false, ["spec"])[0]?.path.join("."), "spec.tasks");

@@ -7,7 +7,7 @@ import { newId } from "../src/domain/digest.js";
 import { type Message, topics } from "../src/domain/messages.js";
 import { Relay } from "../src/relay/relay.js";
 import { AppDatabase, OUTBOX_CHANNEL } from "../src/store/database.js";
-import { dispatchBell, receiveMessages, writeMessages } from "../src/store/outbox.js";
+import { dispatchBell, RUNS_QUEUED, receiveMessages, writeMessages } from "../src/store/outbox.js";
 import { testDatabases } from "./support/databases.js";
 import { eventually } from "./support/eventually.js";
 import { quietLog } from "./support/store.js";
@@ -33,7 +33,7 @@ class RecordingBus implements Bus {
 
 const ring = (experimentId = newId()): Promise<void> =>
   app.withTenant(caller.tenantId, (tx) =>
-    writeMessages(tx, [dispatchBell(caller.tenantId, experimentId, "RunsQueued")]),
+    writeMessages(tx, [dispatchBell({ tenantId: caller.tenantId, experimentId: experimentId }, RUNS_QUEUED)]),
   );
 
 const relayTo = (bus: Bus): Relay => new Relay({ database: work, bus, log: quietLog, pollMs: 60_000 });
@@ -50,7 +50,7 @@ describe("the relay", () => {
     const committed = newId();
     await ring(committed);
     const failed = app.withTenant(caller.tenantId, async (tx) => {
-      await writeMessages(tx, [dispatchBell(caller.tenantId, newId(), "RunsQueued")]);
+      await writeMessages(tx, [dispatchBell({ tenantId: caller.tenantId, experimentId: newId() }, RUNS_QUEUED)]);
       throw new RangeError("planted");
     });
     await assert.rejects(failed, /planted/);
@@ -149,7 +149,7 @@ describe("the relay", () => {
     });
     const other = await AppDatabase.open({ login: access.app, log: quietLog, notifyOutbox: true });
     await other.withTenant(caller.tenantId, (tx) =>
-      writeMessages(tx, [dispatchBell(caller.tenantId, newId(), "RunsQueued")]),
+      writeMessages(tx, [dispatchBell({ tenantId: caller.tenantId, experimentId: newId() }, RUNS_QUEUED)]),
     );
     await eventually("the notification", () => heard === 1);
     await other.close();

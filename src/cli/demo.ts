@@ -95,6 +95,7 @@ async function specFor(client: AssayClient, { options, screen }: Setting): Promi
     spuriousness: [0, 0.1, 0.9],
     seeds: Array.from({ length: options.seeds }, (_, i) => firstSeed + i),
     contrast,
+    ...(options.blocks === undefined ? {} : { trainer: { blocks: options.blocks } }),
   } as const;
   if (options.data === undefined) return { ...shared, name: "smoke", tasks: ["KEYWORD_INCLUSION"] };
   const version = await client.uploadDataset(project.id, basename(options.data), options.data);

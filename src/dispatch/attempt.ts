@@ -44,6 +44,8 @@ export interface AttemptPlace {
   readonly podId: string;
   /** The last of the pod's events that was dealt with. */
   readonly lastSequence: number;
+  /** Whether the lease was claimed just now, not adopted. */
+  readonly isNew: boolean;
   /** Told when the pod gave no answer, so that it gets no more runs until it does. */
   readonly doubt: () => void;
 }
@@ -62,7 +64,8 @@ export class Attempt {
     private readonly place: AttemptPlace,
   ) {
     this.check = new OutcomeCheck(parts.artifacts);
-    this.keepalive = new Keepalive(parts, lease, { client: place.client, over: this.over });
+    const { client, isNew } = place;
+    this.keepalive = new Keepalive(parts, lease, { client, isNew, over: this.over });
     this.sequence = place.lastSequence;
   }
 

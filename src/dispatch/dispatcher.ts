@@ -8,7 +8,7 @@ import type { WorkDatabase } from "../store/database.js";
 import { beatDispatcher, removeDispatcher, removeSilentDispatchers } from "../store/dispatchers.js";
 import { expireLease } from "../store/endings.js";
 import { adoptLeases, cancellingLeases, expiredLeases, releaseLeases } from "../store/leases.js";
-import { announceOverdue, pruneMessages } from "../store/outbox.js";
+import { announceOverdue, pruneMessages, RUNS_CANCELLING } from "../store/outbox.js";
 import { Attempt, type AttemptParts, type AttemptPlace, type LeaseTimes } from "./attempt.js";
 import { claimFor } from "./claims.js";
 import { ExperimentWriter } from "./experiment-writer.js";
@@ -53,12 +53,14 @@ export class Dispatcher {
   private bells: Message[] = [];
   private subscription: Subscription | undefined;
   private wakeUp = (): void => undefined;
+  private refreshPods = (): void => undefined;
+  private passCancelsNow = (): void => undefined;
   private stopping = false;
 
   constructor(private readonly options: DispatcherOptions) {
     const { database, artifacts, log } = options;
     this.times = { ...defaultTimes, ...options.times };
-    this.pods = new Pods(options.pods, log, this.times.callMs);
+    this.pods = new Pods(options.pods, log, { deadlineMs: this.times.callMs, answered: () => this.wakeUp() });
     this.ticker = new Ticker(log);
     const writer = new ExperimentWriter(database);
     const news = new News(writer, log, options.newsMs ?? 500);
@@ -74,18 +76,16 @@ export class Dispatcher {
     });
     this.subscription = await bus.subscribe(topics.runsQueued, CONSUMER, (message) => this.heard(message));
     this.ticker.every("beat of the dispatcher", dispatcherBeatMs, () => this.beat(dispatcherBeatMs));
-    this.ticker.every("look at the pods", pollMs, async () => {
-      await this.pods.refresh();
-      this.wakeUp();
-    });
+    this.refreshPods = this.ticker.every("look at the pods", pollMs, () => this.pods.refresh());
+    this.passCancelsNow = this.ticker.every("cancels", pollMs, () => this.passCancels());
     this.wakeUp = this.ticker.every("claim", pollMs, () => this.look());
     this.ticker.every("sweep of leases", this.times.ttlMs / 3, () => this.sweep());
     this.ticker.every("reconciliation", 30_000, () => this.reconcile());
   }
 
-  /** Looks for work now. */
+  /** Looks at the pods, and so for work, now: the directory has changed. */
   wake(): void {
-    this.wakeUp();
+    this.refreshPods();
   }
 
   /** Claims no more and lets go of its leases; the pods work on, and a sibling or the next dispatcher adopts them. */
@@ -96,22 +96,27 @@ export class Dispatcher {
     for (const attempt of this.attempts.keys()) attempt.leave();
     await Promise.all(this.attempts.values());
     await this.parts.news.close();
-    await this.options.database.transaction(async (tx) => {
-      await releaseLeases(tx, this.id);
-      await removeDispatcher(tx, this.id);
-    });
     this.pods.close();
+    try {
+      await this.options.database.transaction(async (tx) => {
+        await releaseLeases(tx, this.id);
+        await removeDispatcher(tx, this.id);
+      });
+    } catch (error) {
+      // Then a sibling adopts the leases once this dispatcher has missed its beats.
+      this.options.log.warn("leases were not let go of", { reason: reasonOf(error) });
+    }
   }
 
   /** A bell only says that it is worth looking; noting it in the inbox comes with the next claim. */
   private heard(message: Message): Promise<void> {
     this.bells.push(message);
+    if (message.type === RUNS_CANCELLING) this.passCancelsNow();
     this.wakeUp();
     return Promise.resolve();
   }
 
   private async look(): Promise<void> {
-    await this.passCancels();
     const bells = this.bells;
     this.bells = [];
     const fresh = this.pods.free();
@@ -132,9 +137,11 @@ export class Dispatcher {
     }
   }
 
-  private see(lease: Lease, at: Omit<AttemptPlace, "doubt">, task: PodTask | null): void {
+  /** Without a task the attempt is at work already. */
+  private see(lease: Lease, at: Pick<AttemptPlace, "client" | "podId" | "lastSequence">, task: PodTask | null): void {
     const { address } = at.client;
-    const attempt = new Attempt(this.parts, lease, { ...at, doubt: () => this.pods.doubt(address) });
+    const place = { ...at, isNew: task !== null, doubt: () => this.pods.doubt(address) };
+    const attempt = new Attempt(this.parts, lease, place);
     const free = this.pods.occupy(address);
     const done = attempt.run(task).then(() => {
       free();

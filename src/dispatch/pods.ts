@@ -22,6 +22,7 @@ interface Known {
   /** Slots that the pod said others use. */
   foreign: number;
   listed: boolean;
+  asking: boolean;
 }
 
 /** The pods that this dispatcher talks to, and how many slots each has left. */
@@ -31,10 +32,10 @@ export class Pods {
   constructor(
     private readonly directory: PodDirectory,
     private readonly log: Log,
-    private readonly deadlineMs: number,
+    private readonly options: { readonly deadlineMs: number; readonly answered: () => void },
   ) {}
 
-  /** Asks the directory for the pods and every pod for its slots. */
+  /** Asks the directory for the pods, and every pod for its slots. Waits for no pod: `answered` tells of each that does. */
   async refresh(): Promise<void> {
     const listed = new Set(await this.directory.addresses());
     for (const address of listed) this.entry(address);
@@ -45,7 +46,9 @@ export class Pods {
         this.known.delete(address);
       }
     }
-    await Promise.all([...this.known.values()].filter((pod) => pod.listed).map((pod) => this.ask(pod)));
+    for (const pod of this.known.values()) {
+      if (pod.listed && !pod.asking) void this.ask(pod);
+    }
   }
 
   /** The client of the pod at an address, listed or not. */
@@ -87,15 +90,24 @@ export class Pods {
   private entry(address: string): Known {
     const found = this.known.get(address);
     if (found !== undefined) return found;
-    const made = { client: new PodClient(address), description: undefined, mine: 0, foreign: 0, listed: false };
+    const made = {
+      client: new PodClient(address),
+      description: undefined,
+      mine: 0,
+      foreign: 0,
+      listed: false,
+      asking: false,
+    };
     this.known.set(address, made);
     return made;
   }
 
+  /** Never rejects. */
   private async ask(pod: Known): Promise<void> {
     const before = pod.mine;
+    pod.asking = true;
     try {
-      const description = await pod.client.describe(this.deadlineMs);
+      const description = await pod.client.describe(this.options.deadlineMs);
       // Between our counts the truth is somewhere; the smaller one can only make a pod look fuller than it is.
       const mine = Math.min(before, pod.mine);
       pod.foreign = Math.max(0, description.slots - description.freeSlots - mine);
@@ -104,11 +116,13 @@ export class Pods {
         this.log.info("pod answers", { address: pod.client.address, podId, device, slots });
       }
       pod.description = description;
+      this.options.answered();
     } catch (error) {
       if (pod.description !== undefined) {
         this.log.warn("pod does not answer", { address: pod.client.address, reason: reasonOf(error) });
       }
       pod.description = undefined;
     }
+    pod.asking = false;
   }
 }

@@ -10,6 +10,14 @@ import {
 
 const NAME_LENGTH_MAX = 200;
 const SEED_MAX = 2 ** 31 - 1;
+/** The generated cell has words and frames for so many pairs of each split. */
+const GENERATED_MAX: SampleSize = { trainPairs: 108, validationPairs: 40, testPairs: 100, generationItems: 100 };
+const UPLOADED_MAX: SampleSize = {
+  trainPairs: 100_000,
+  validationPairs: 10_000,
+  testPairs: 10_000,
+  generationItems: 10_000,
+};
 
 type Path = readonly string[];
 type Range = readonly [min: number, max: number];
@@ -24,7 +32,7 @@ export function faultsOf(request: RobustnessRequest, uploaded: boolean, root: Pa
     ...gridFaults(request, root),
     ...taskFaults(request, uploaded, [...root, "tasks"]),
     ...trainerFaults(request.trainer, [...root, "trainer"]),
-    ...sizeFaults(request.size, [...root, "size"]),
+    ...sizeFaults(request, uploaded ? UPLOADED_MAX : GENERATED_MAX, [...root, "size"]),
     ...contrastFaults(request, [...root, "contrast"]),
     ...inRange(request.practicalThreshold, [0, 1], [...root, "practicalThreshold"]),
   ];
@@ -78,12 +86,14 @@ function trainerFaults(trainer: Trainer, path: Path): AssayError[] {
   ];
 }
 
-function sizeFaults(size: SampleSize, path: Path): AssayError[] {
+function sizeFaults({ size, trainer }: RobustnessRequest, max: SampleSize, path: Path): AssayError[] {
+  // KTO needs two steps' worth of pairs: with fewer, a block would hold a prompt beside itself.
+  const trainPairsMin = Math.max(8, 2 * trainer.promptsPerStep);
   return [
-    ...wholeNumber(size.trainPairs, [8, 100_000], [...path, "trainPairs"]),
-    ...wholeNumber(size.validationPairs, [2, 10_000], [...path, "validationPairs"]),
-    ...wholeNumber(size.testPairs, [2, 10_000], [...path, "testPairs"]),
-    ...wholeNumber(size.generationItems, [0, 10_000], [...path, "generationItems"]),
+    ...wholeNumber(size.trainPairs, [trainPairsMin, max.trainPairs], [...path, "trainPairs"]),
+    ...wholeNumber(size.validationPairs, [2, max.validationPairs], [...path, "validationPairs"]),
+    ...wholeNumber(size.testPairs, [2, max.testPairs], [...path, "testPairs"]),
+    ...wholeNumber(size.generationItems, [0, max.generationItems], [...path, "generationItems"]),
   ];
 }
 
@@ -94,7 +104,12 @@ function contrastFaults({ contrast, methods, spuriousness }: RobustnessRequest, 
   const trained = methods.filter((planned) => planned !== "BASE");
   const wantedRate = `one of the rates ${rates.join(", ")}`;
   return [
-    ...unless(trained.some((planned) => planned === method), [...path, "method"], `one of ${trained.join(", ")}`, method),
+    ...unless(
+      trained.some((planned) => planned === method),
+      [...path, "method"],
+      `one of ${trained.join(", ")}`,
+      method,
+    ),
     ...unless(rates.includes(from), [...path, "from"], wantedRate, from),
     ...unless(rates.includes(to), [...path, "to"], wantedRate, to),
     ...unless(from !== to, [...path, "to"], "a rate other than `from`", to),

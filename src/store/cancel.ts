@@ -1,7 +1,7 @@
 import type { CancelMode, RunState } from "../domain/run.js";
 import { lockExperiment, runsEnded } from "./closing.js";
 import { appendEvents, type ExperimentKey, type NewEvent, stateEvent } from "./events.js";
-import { dispatchBell, writeMessages } from "./outbox.js";
+import { dispatchBell, RUNS_CANCELLING, writeMessages } from "./outbox.js";
 import { statement, type Transaction } from "./transaction.js";
 
 /** What a user asks for when ending an experiment early. */
@@ -50,7 +50,7 @@ export async function cancelExperiment(tx: Transaction, key: ExperimentKey, want
   const events = runs.map((run) => stateEvent(run.id, run.state, "USER_REQUEST"));
   await appendEvents(tx, key, cancelMode === null ? [first, ...events] : [first]);
   if (runs.some((run) => run.state === "CANCELLING")) {
-    await writeMessages(tx, [dispatchBell(key.tenantId, key.experimentId, "RunsCancelling")]);
+    await writeMessages(tx, [dispatchBell(key, RUNS_CANCELLING)]);
   }
   const ended = runs.filter((run) => run.state === "CANCELLED" && run.stage === experiment.stage);
   await runsEnded(tx, key, ended.length);

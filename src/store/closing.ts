@@ -2,7 +2,7 @@ import { experimentState, type RunCounts } from "../domain/experiment.js";
 import type { CancelMode, RunState } from "../domain/run.js";
 import { AssayError } from "../errors.js";
 import { appendEvents, type ExperimentKey, type NewEvent, stateEvent } from "./events.js";
-import { dispatchBell, writeMessages } from "./outbox.js";
+import { dispatchBell, RUNS_QUEUED, writeMessages } from "./outbox.js";
 import { statement, type Transaction } from "./transaction.js";
 
 // The rule of locks everywhere in the store: the experiment's row before the rows of its runs. Only the claim takes run
@@ -104,7 +104,7 @@ async function openStage(tx: Transaction, key: ExperimentKey, stage: number): Pr
     run.ready ? stateEvent(run.id, "QUEUED") : stateEvent(run.id, "CANCELLED", "DEPENDENCY_FAILED"),
   );
   await appendEvents(tx, key, queued > 0 ? [...events, stageEvent(stage)] : events);
-  if (queued > 0) await writeMessages(tx, [dispatchBell(key.tenantId, key.experimentId, "RunsQueued")]);
+  if (queued > 0) await writeMessages(tx, [dispatchBell(key, RUNS_QUEUED)]);
   return queued > 0;
 }
 

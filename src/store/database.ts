@@ -114,7 +114,8 @@ const DEADLOCK_TRIES = 4;
 
 /** The connections of one role. It stays in this file: nobody can reach rows but through a transaction above. */
 class Pool {
-  private notifying = false;
+  private toNotify = false;
+  private notifying: Promise<void> | undefined;
 
   private constructor(
     private readonly source: DataSource,
@@ -151,8 +152,9 @@ class Pool {
     }
   }
 
-  close(): Promise<void> {
-    return this.source.destroy();
+  async close(): Promise<void> {
+    await this.notifying;
+    await this.source.destroy();
   }
 
   private async once<T>(work: Work<T>): Promise<T> {
@@ -175,18 +177,27 @@ class Pool {
 
   /**
    * The notification is a statement of its own after the commit: within the transaction it would make all commits of the
-   * server queue up. Lost ones cost a relay's next look; those that come while one is on its way need none of their own.
+   * server queue up. A lost one only costs until a relay's next look.
    */
   private tellRelays(): void {
     this.options.onOutbox?.();
-    if (this.options.notifyOutbox !== true || this.notifying) return;
-    this.notifying = true;
-    this.source
-      .query("select pg_notify($1, '')", [OUTBOX_CHANNEL])
-      .catch((error: unknown) => this.options.log.warn("relays were not notified", { reason: reasonOf(error) }))
-      .finally(() => {
-        this.notifying = false;
-      });
+    if (this.options.notifyOutbox !== true) return;
+    this.toNotify = true;
+    this.notifying ??= this.notify().finally(() => {
+      this.notifying = undefined;
+    });
+  }
+
+  /** One notification serves all commits before it; those that come while it is on its way get the next one. */
+  private async notify(): Promise<void> {
+    while (this.toNotify) {
+      this.toNotify = false;
+      try {
+        await this.source.query("select pg_notify($1, '')", [OUTBOX_CHANNEL]);
+      } catch (error) {
+        this.options.log.warn("relays were not notified", { reason: reasonOf(error) });
+      }
+    }
   }
 
   private async rollBack(runner: QueryRunner): Promise<void> {

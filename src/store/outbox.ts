@@ -31,13 +31,17 @@ export function messageKey(tenantId: string, experimentId: string): string {
   return `${tenantId}:${experimentId}`;
 }
 
-/** Tells dispatchers that runs of the experiment may be claimed, or that live ones are to be cancelled. */
+/** Type of the bell that tells of runs that may be claimed. */
+export const RUNS_QUEUED = "assay.runs.v1.RunsQueued";
+/** Type of the bell that tells of live runs that are to be cancelled. */
+export const RUNS_CANCELLING = "assay.runs.v1.RunsCancelling";
+
+/** Tells dispatchers to look at the runs of an experiment. */
 export function dispatchBell(
-  tenantId: string,
-  experimentId: string,
-  what: "RunsQueued" | "RunsCancelling",
+  { tenantId, experimentId }: { readonly tenantId: string; readonly experimentId: string },
+  type: typeof RUNS_QUEUED | typeof RUNS_CANCELLING,
 ): NewMessage {
-  return { topic: topics.runsQueued, type: `assay.runs.v1.${what}`, tenantId, payload: { experimentId } };
+  return { topic: topics.runsQueued, type, tenantId, payload: { experimentId } };
 }
 
 const takeUnpublished = statement(
@@ -71,10 +75,14 @@ export async function takeMessages(tx: Transaction, limit: number): Promise<Mess
   }));
 }
 
+// Not waited for on disk: a crash of the server only makes the messages come again.
 const publish = statement(
   "outbox-published",
-  `update outbox o set published_at = clock_timestamp()
-   from unnest($1::uuid[], $2::uuid[]) as m(tenant_id, event_id)
+  `with relaxed as (
+     select set_config('synchronous_commit', 'off', true)
+   )
+   update outbox o set published_at = clock_timestamp()
+   from relaxed, unnest($1::uuid[], $2::uuid[]) as m(tenant_id, event_id)
    where o.tenant_id = m.tenant_id and o.event_id = m.event_id`,
 );
 
@@ -125,7 +133,7 @@ export async function announceOverdue(tx: Transaction, overdueSeconds: number): 
   if (rows.length > 0) {
     await writeMessages(
       tx,
-      rows.map((row) => dispatchBell(row.tenant_id, row.experiment_id, "RunsQueued")),
+      rows.map((row) => dispatchBell({ tenantId: row.tenant_id, experimentId: row.experiment_id }, RUNS_QUEUED)),
     );
   }
   return rows.length;

@@ -6,7 +6,7 @@ import { AssayError } from "../errors.js";
 import { Batcher } from "./batcher.js";
 import type { AppDatabase } from "./database.js";
 import { EVENTS_WRITTEN, type NewEvent, stateEvent } from "./events.js";
-import { dispatchBell, type NewMessage, writeMessages } from "./outbox.js";
+import { dispatchBell, type NewMessage, RUNS_QUEUED, writeMessages } from "./outbox.js";
 import { statement, type Transaction } from "./transaction.js";
 
 /** A planned experiment on its way in. */
@@ -198,7 +198,7 @@ function bells({ submission, experimentId }: Fresh): NewMessage[] {
   const { tenantId } = submission.caller;
   const toSequence = firstEvents(submission.planned).length;
   return [
-    dispatchBell(tenantId, experimentId, "RunsQueued"),
+    dispatchBell({ tenantId, experimentId }, RUNS_QUEUED),
     { topic: topics.events, type: EVENTS_WRITTEN, tenantId, payload: { experimentId, fromSequence: 1, toSequence } },
   ];
 }

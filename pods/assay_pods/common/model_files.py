@@ -6,6 +6,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
+from assay_pods.common.canonical_json import canonical_json
 from assay_pods.common.context import BadInputError
 
 PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
@@ -23,8 +24,7 @@ def folder_digest(folder: Path) -> str:
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         listing.append({"bytes": path.stat().st_size, "name": path.name, "sha256": sha256})
-    text = json.dumps(listing, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(canonical_json(listing)).hexdigest()
 
 
 def check_folder(folder: Path) -> None:

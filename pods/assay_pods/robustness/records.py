@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from assay_pods.common.canonical_json import canonical_json
 from assay_pods.common.context import BadInputError
 from assay_pods.common.seeds import permutation
 
@@ -125,16 +126,11 @@ def read_records(path: Path) -> list[Record]:
 
 def write_records(path: Path, records: Iterable[Record], generator_version: str) -> None:
     """Writes records with their index, the generator's version and a digest of their content (all of it but `id`)."""
-    with path.open("w", encoding="utf-8") as out:
+    with path.open("wb") as out:
         for index, record in enumerate(records):
             row = to_json(record) | {"index": index, "generatorVersion": generator_version}
-            row["sha256"] = hashlib.sha256(canonical_json({k: v for k, v in row.items() if k != "id"}).encode()).hexdigest()
-            out.write(canonical_json(row) + "\n")
-
-
-def canonical_json(value: Any) -> str:
-    """Gives JSON with sorted keys and no white space."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+            row["sha256"] = hashlib.sha256(canonical_json({k: v for k, v in row.items() if k != "id"})).hexdigest()
+            out.write(canonical_json(row) + b"\n")
 
 
 def pairs_of(records: Iterable[Record], split: str) -> dict[str, dict[str, Record]]:

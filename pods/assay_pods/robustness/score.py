@@ -3,13 +3,13 @@
 The end-of-sequence token is left out of the sums.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from assay_pods.common.canonical_json import canonical_json
 from assay_pods.robustness.blocks import edge_logprobs, embed, run_blocks
 from assay_pods.robustness.encoding import Text
 from assay_pods.robustness.plan import Plan, Question
@@ -39,8 +39,8 @@ def score_items(questions: Sequence[Question], plan: Plan, scorer: Scorer) -> li
 
 def write_items(path: Path, items: Sequence[dict[str, Any]]) -> None:
     """Writes one line an item and relation."""
-    with path.open("w", encoding="utf-8") as out:
-        out.writelines(json.dumps(item, ensure_ascii=False, separators=(",", ":")) + "\n" for item in items)
+    with path.open("wb") as out:
+        out.writelines(canonical_json(item) + b"\n" for item in items)
 
 
 def reference_scorer(plan: Plan, trunk: Trunk) -> Scorer:
