@@ -15,7 +15,8 @@ async function raw(init: RequestInit, path = "/graphql"): Promise<{ status: numb
 const json = { "content-type": "application/json" };
 
 describe("a document over a limit", () => {
-  const nested = (depth: number): string => `{ ${"viewer { project { ".repeat(depth / 2)} id ${"} }".repeat(depth / 2)} }`;
+  const nested = (depth: number): string =>
+    `{ ${"viewer { project { ".repeat(depth / 2)} id ${"} }".repeat(depth / 2)} }`;
   const fanOut = (fragments: number): string => {
     const names = Array.from({ length: fragments }, (_, i) => `f${i}`);
     const bodies = names.map((name, i) => {
@@ -70,7 +71,8 @@ describe("a document over a limit", () => {
   });
 
   it("is refused when introspection goes in circles", async () => {
-    const query = "{ __type(name: \"Run\") { fields { type { fields { type { fields { type { fields { name } } } } } } } } }";
+    const query =
+      '{ __type(name: "Run") { fields { type { fields { type { fields { type { fields { name } } } } } } } } }';
     assert.equal((await ask({ api, key: holder.key }, query)).status, 400);
   });
 });
@@ -79,16 +81,37 @@ describe("a request that is not plain GraphQL over HTTP", () => {
   const body = JSON.stringify({ query: "{ __typename }" });
   const cases: readonly [string, number, RequestInit, string?][] = [
     ["a batch", 400, { method: "POST", headers: json, body: `[${body},${body}]` }],
-    ["text/plain, as a form of another site could send", 415, { method: "POST", headers: { "content-type": "text/plain" }, body }],
-    ["a form", 415, { method: "POST", headers: { "content-type": "application/x-www-form-urlencoded" }, body: "query=%7B__typename%7D" }],
-    ["a multipart form", 415, { method: "POST", headers: { "content-type": "multipart/form-data; boundary=x" }, body: "--x--" }],
+    [
+      "text/plain, as a form of another site could send",
+      415,
+      { method: "POST", headers: { "content-type": "text/plain" }, body },
+    ],
+    [
+      "a form",
+      415,
+      {
+        method: "POST",
+        headers: { "content-type": "application/x-www-form-urlencoded" },
+        body: "query=%7B__typename%7D",
+      },
+    ],
+    [
+      "a multipart form",
+      415,
+      { method: "POST", headers: { "content-type": "multipart/form-data; boundary=x" }, body: "--x--" },
+    ],
     ["a compressed body", 415, { method: "POST", headers: { ...json, "content-encoding": "gzip" }, body }],
     ["another charset", 415, { method: "POST", headers: { "content-type": "application/json; charset=latin1" }, body }],
     ["no JSON", 400, { method: "POST", headers: json, body: "{" }],
     ["bytes that are no UTF-8", 400, { method: "POST", headers: json, body: Buffer.from([0x22, 0xff, 0x22]) }],
     ["a body over 1 MiB", 413, { method: "POST", headers: json, body: `"${"x".repeat(2 ** 20)}"` }],
     ["another method", 405, { method: "DELETE" }],
-    ["a mutation by GET", 405, { method: "GET" }, `/graphql?query=${encodeURIComponent('mutation { cancelExperiment(input: {experimentId: "x"}) { changed } }')}`],
+    [
+      "a mutation by GET",
+      405,
+      { method: "GET" },
+      `/graphql?query=${encodeURIComponent('mutation { cancelExperiment(input: {experimentId: "x"}) { changed } }')}`,
+    ],
     ["a path that is not there", 404, { method: "GET" }, "/graphql/more"],
   ];
   for (const [name, status, init, path] of cases) {
@@ -103,7 +126,10 @@ describe("a request that is not plain GraphQL over HTTP", () => {
     const endless = new ReadableStream({ pull: (controller) => controller.enqueue(Buffer.alloc(2 ** 16, 0x20)) });
     const init: RequestInit = { method: "POST", headers: json, body: endless, duplex: "half" };
     // The connection is cut while the client still sends, so it sees either the answer or the cut.
-    const status = await raw(init).then((answer) => answer.status, () => 413);
+    const status = await raw(init).then(
+      (answer) => answer.status,
+      () => 413,
+    );
     assert.equal(status, 413);
     assert.equal((await raw({ method: "POST", headers: json, body })).status, 200);
   });
@@ -112,7 +138,10 @@ describe("a request that is not plain GraphQL over HTTP", () => {
 describe("text that cannot be stored", () => {
   const cases: readonly [string, string][] = [
     ["NUL in a variable", '{"query":"query ($id: ID!) { run(id: $id) { id } }","variables":{"id":"a\\u0000"}}'],
-    ["half a surrogate pair in a variable", '{"query":"query ($id: ID!) { run(id: $id) { id } }","variables":{"id":"\\ud800"}}'],
+    [
+      "half a surrogate pair in a variable",
+      '{"query":"query ($id: ID!) { run(id: $id) { id } }","variables":{"id":"\\ud800"}}',
+    ],
     ["NUL in a literal", '{"query":"{ run(id: \\"a\\\\u0000\\") { id } }"}'],
     ["a __proto__ key", '{"query":"{ __typename }","variables":{"__proto__":{"admin":true}}}'],
     ["variables nested 100 deep", `{"query":"{ __typename }","variables":{"a":${"[".repeat(100)}${"]".repeat(100)}}}`],
@@ -143,7 +172,9 @@ describe("an answer", () => {
   it("refuses fields that an input does not have, whatever they are called", async () => {
     const query = `mutation ($input: CancelExperimentInput!) { cancelExperiment(input: $input) { changed } }`;
     for (const field of ["tenantId", "state", "epoch", "constructor"]) {
-      const { status, body } = await ask({ api, key: holder.key }, query, { input: { experimentId: "x", [field]: "y" } });
+      const { status, body } = await ask({ api, key: holder.key }, query, {
+        input: { experimentId: "x", [field]: "y" },
+      });
       assert.equal(status, 400, field);
       assert.equal(body.errors?.[0]?.extensions["code"], "INVALID_INPUT", field);
     }

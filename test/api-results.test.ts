@@ -1,14 +1,18 @@
 import assert from "node:assert/strict";
-import { describe, it } from "node:test";
+import { before, describe, it } from "node:test";
+import { nodeKinds } from "../src/api/ids.js";
 import { sha256 } from "../src/domain/digest.js";
 import { testApi } from "./support/api.js";
-import { ESTIMATES, ended, fullTenant, startWork } from "./support/fixture.js";
+import { ESTIMATES, ended, fullTenant, startWork, type TenantIds } from "./support/fixture.js";
 import { data, specFor, submit } from "./support/requests.js";
 
 const test = await testApi();
-await startWork(test);
 const { holder, api } = test;
-const ids = await fullTenant(test, holder);
+let ids: TenantIds = {};
+before(async () => {
+  await startWork(test);
+  ids = await fullTenant(test, holder);
+});
 
 describe("an experiment whose runs have ended", () => {
   it("tells state, progress, usage and where its report is", async () => {
@@ -43,8 +47,17 @@ describe("an experiment whose runs have ended", () => {
       assert.equal(run.attempts[0].outcome, "SUCCEEDED");
       assert.equal(run.metrics.length, run.step === "train" ? 2 : 0);
       if (run.step !== "train") continue;
-      const expected = { name: "conflicting", value, items, seeds: 1, interval: { level: 0.95, low, high, method: "WILSON" } };
-      assert.deepEqual(run.metrics.find((metric: { name: string }) => metric.name === "conflicting"), expected);
+      const expected = {
+        name: "conflicting",
+        value,
+        items,
+        seeds: 1,
+        interval: { level: 0.95, low, high, method: "WILSON" },
+      };
+      assert.deepEqual(
+        run.metrics.find((metric: { name: string }) => metric.name === "conflicting"),
+        expected,
+      );
     }
   });
 
@@ -71,9 +84,14 @@ describe("an experiment whose runs have ended", () => {
   });
 
   it("sends no bytes of a file that the client has", async () => {
-    const { node } = await data(test, holder, "query ($id: ID!) { node(id: $id) { ... on Artifact { downloadUrl digest } } }", {
-      id: ids["Artifact"],
-    });
+    const { node } = await data(
+      test,
+      holder,
+      "query ($id: ID!) { node(id: $id) { ... on Artifact { downloadUrl digest } } }",
+      {
+        id: ids["Artifact"],
+      },
+    );
     const headers = { authorization: `Bearer ${holder.key}`, "if-none-match": `"${node.digest}"` };
     assert.equal((await fetch(node.downloadUrl, { headers })).status, 304);
     const head = await fetch(node.downloadUrl, { method: "HEAD", headers: { authorization: headers.authorization } });
@@ -82,9 +100,10 @@ describe("an experiment whose runs have ended", () => {
 });
 
 describe("node", () => {
-  for (const [kind, id] of Object.entries(ids)) {
+  for (const kind of nodeKinds) {
     const typename = kind === "Experiment" ? "RobustnessExperiment" : kind;
-    it(`finds a ${kind} by its id and gives the same id back`, async () => {
+    it(`finds the ${kind} of an id and gives the same id back`, async () => {
+      const id = ids[kind];
       const { node } = await data(test, holder, "query ($id: ID!) { node(id: $id) { __typename id } }", { id });
       // An upload is no node: it has nothing to look at.
       assert.deepEqual(node, kind === "Upload" ? null : { __typename: typename, id });
@@ -92,7 +111,14 @@ describe("node", () => {
   }
 
   it("answers null for other kinds of text", async () => {
-    for (const id of ["", "x", "a".repeat(1_000), Buffer.from("Run:1").toString("base64url"), `${ids["Run"]}=`, ids["Run"]?.slice(0, -1)]) {
+    for (const id of [
+      "",
+      "x",
+      "a".repeat(1_000),
+      Buffer.from("Run:1").toString("base64url"),
+      `${ids["Run"]}=`,
+      ids["Run"]?.slice(0, -1),
+    ]) {
       const { node } = await data(test, holder, "query ($id: ID!) { node(id: $id) { id } }", { id });
       assert.equal(node, null, String(id));
     }
@@ -125,7 +151,10 @@ describe("pages", () => {
     let cursor: string | null = null;
     for (;;) {
       const args = direction === "first" ? "first: 4, after: $cursor" : "last: 4, before: $cursor";
-      const { experiment }: { experiment: { runs: RunPage } } = await data(test, holder, page(args), { id: ids["Experiment"], cursor });
+      const { experiment }: { experiment: { runs: RunPage } } = await data(test, holder, page(args), {
+        id: ids["Experiment"],
+        cursor,
+      });
       const { edges, pageInfo } = experiment.runs;
       pages.push(edges.map((edge) => edge.node.id));
       assert.equal(pageInfo.startCursor, edges[0]?.cursor);
@@ -141,8 +170,14 @@ describe("pages", () => {
   it("walk a list forwards and backwards over the same things", async () => {
     const forwards = await walk("first");
     const backwards = await walk("last");
-    assert.deepEqual(forwards.map((ids) => ids.length), [4, 4, 2]);
-    assert.deepEqual(backwards.map((ids) => ids.length), [4, 4, 2]);
+    assert.deepEqual(
+      forwards.map((ids) => ids.length),
+      [4, 4, 2],
+    );
+    assert.deepEqual(
+      backwards.map((ids) => ids.length),
+      [4, 4, 2],
+    );
     assert.deepEqual(backwards.reverse().flat(), forwards.flat());
     assert.equal(new Set(forwards.flat()).size, 10);
   });
@@ -165,26 +200,31 @@ describe("pages", () => {
     }
     assert.equal(new Set(files).size, 22);
     assert.equal(files.length, 22);
-    assert.deepEqual(sequences, [...new Set(sequences)].sort((a, b) => a - b));
+    assert.deepEqual(
+      sequences,
+      [...new Set(sequences)].sort((a, b) => a - b),
+    );
   });
 
   it("of experiments that were accepted in one moment miss none and repeat none", async () => {
     const spec = await specFor(test, holder);
     const names = Array.from({ length: 12 }, (_, i) => `same moment ${i}`);
-    const submitted = await Promise.all(names.map((name) => submit(test, holder, { spec: { ...spec, name }, idempotencyKey: name })));
-    const query = "query ($after: String) { experiments(first: 5, after: $after) { edges { node { id } } pageInfo { hasNextPage endCursor } } }";
+    const submitted = await Promise.all(
+      names.map((name) => submit(test, holder, { spec: { ...spec, name }, idempotencyKey: name })),
+    );
+    const query =
+      "query ($after: String) { experiments(first: 5, after: $after) { edges { node { id } } pageInfo { hasNextPage endCursor } } }";
     const seen: string[] = [];
     for (let after: string | null = null, more = true; more; ) {
-      const { experiments }: { experiments: { edges: { node: { id: string } }[]; pageInfo: { hasNextPage: boolean; endCursor: string } } } =
+      const {
+        experiments,
+      }: { experiments: { edges: { node: { id: string } }[]; pageInfo: { hasNextPage: boolean; endCursor: string } } } =
         await data(test, holder, query, { after });
       seen.push(...experiments.edges.map((edge) => edge.node.id));
       after = experiments.pageInfo.endCursor;
       more = experiments.pageInfo.hasNextPage;
     }
-    assert.deepEqual(
-      new Set(seen),
-      new Set([ids["Experiment"], ...submitted.map((payload) => payload.experiment.id)]),
-    );
+    assert.deepEqual(new Set(seen), new Set([ids["Experiment"], ...submitted.map((payload) => payload.experiment.id)]));
     assert.equal(seen.length, 13);
     await Promise.all(submitted.map((payload) => ended(test, holder, payload.experiment.id)));
   });

@@ -174,6 +174,8 @@ describe("a client that follows an experiment", () => {
       if (sequence === 4) abort.abort();
     }
     assert.deepEqual(seen, [3, 4]);
+    const aborted = client.experimentEvents(id, { signal: AbortSignal.abort() });
+    assert.deepEqual(await aborted.next(), { done: true, value: undefined });
   });
 
   it("hears that an experiment does not exist", async () => {

@@ -7,10 +7,18 @@ import { newId } from "../src/domain/digest.js";
 import { type Message, topics } from "../src/domain/messages.js";
 import { Relay } from "../src/relay/relay.js";
 import { AppDatabase, OUTBOX_CHANNEL } from "../src/store/database.js";
-import { dispatchBell, RUNS_QUEUED, receiveMessages, writeMessages } from "../src/store/outbox.js";
+import {
+  announceOverdue,
+  dispatchBell,
+  pruneMessages,
+  RUNS_QUEUED,
+  receiveMessages,
+  writeMessages,
+} from "../src/store/outbox.js";
+import { Submitter } from "../src/store/submit.js";
 import { testDatabases } from "./support/databases.js";
 import { eventually } from "./support/eventually.js";
-import { quietLog } from "./support/store.js";
+import { quietLog, submission, testPlan } from "./support/store.js";
 
 const wakes: (() => void)[] = [];
 const { access, app, work, caller, query } = await testDatabases(() => {
@@ -173,5 +181,29 @@ describe("the relay", () => {
     assert.equal(heard[0]?.payload.experimentId, experimentId);
     await relay.stop();
     await bus.close();
+  });
+});
+
+describe("reconciliation", () => {
+  it("rings again for an experiment whose runs are overdue, once while that bell is unpublished", async () => {
+    const { experimentId } = await new Submitter(app).submit(submission(caller, testPlan([{ stage: 0 }])));
+    await query("delete from outbox");
+    const announce = (): Promise<number> => work.transaction((tx) => announceOverdue(tx, 60));
+    assert.equal(await announce(), 0);
+    await query("update run set not_before = now() - interval '61 seconds' where experiment_id = $1", [experimentId]);
+    assert.equal(await announce(), 1);
+    assert.equal(await announce(), 0);
+    const bells = await query("select topic, type from outbox");
+    assert.deepEqual(bells, [{ topic: topics.runsQueued, type: RUNS_QUEUED }]);
+  });
+
+  it("forgets published messages and notes of messages seen after their time, and no others", async () => {
+    await ring();
+    await ring();
+    await query(
+      "update outbox set published_at = now() - interval '8 days' where event_id = (select min(event_id::text)::uuid from outbox)",
+    );
+    await work.transaction((tx) => pruneMessages(tx, 7));
+    assert.equal((await query("select 1 from outbox")).length, 1);
   });
 });

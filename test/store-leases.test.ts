@@ -5,6 +5,7 @@ import { type RunState, transitions } from "../src/domain/run.js";
 import type { Caller } from "../src/domain/tenant.js";
 import { cancelExperiment } from "../src/store/cancel.js";
 import { type ClaimedRun, claimRuns, inputsOf, type Lease } from "../src/store/claims.js";
+import { ExperimentScope } from "../src/store/closing.js";
 import {
   type Completion,
   completeRun,
@@ -13,6 +14,7 @@ import {
   type Failure,
   failAttempt,
 } from "../src/store/endings.js";
+import type { ExperimentKey } from "../src/store/events.js";
 import { adoptLeases, noteNews, releaseLeases, renewLease, runStarted } from "../src/store/leases.js";
 import { Submitter } from "../src/store/submit.js";
 import { testDatabases } from "./support/databases.js";
@@ -24,6 +26,10 @@ const { app, work, caller, newTenant, query } = databases;
 const submitter = new Submitter(app);
 const dispatcherId = newId();
 const used = { wall: 2, cpu: 1, gpu: 0 };
+
+function locked<T>(key: ExperimentKey, write: (scope: ExperimentScope) => Promise<T>): Promise<T> {
+  return work.transaction((tx) => ExperimentScope.within(tx, key, write));
+}
 
 async function submitted(
   runs: readonly TestRun[],
@@ -58,12 +64,12 @@ const result = (text: string, artifact?: string): Completion => ({
 });
 
 function complete(lease: Lease, text = "result", artifact?: string): Promise<Ending> {
-  return work.transaction((tx) => completeRun(tx, lease, result(text, artifact)));
+  return locked(lease, (scope) => completeRun(scope, lease, result(text, artifact)));
 }
 
 function fail(lease: Lease, errorClass: Failure["errorClass"]): Promise<Ending> {
   const failure: Failure = { errorClass, code: "TEST", message: "failed in a test", stage: null, used, events: [] };
-  return work.transaction((tx) => failAttempt(tx, lease, failure));
+  return locked(lease, (scope) => failAttempt(scope, lease, failure));
 }
 
 async function stateOf(runId: string): Promise<RunState | undefined> {
@@ -207,9 +213,9 @@ describe("a lease", () => {
     const [run] = await claim(1, -1000);
     assert.ok(run);
     await work.transaction((tx) => renewLease(tx, run, { id: dispatcherId, ttlMs: 60_000 }));
-    assert.deepEqual(await work.transaction((tx) => expireLease(tx, run)), { kind: "STALE" });
+    assert.deepEqual(await locked(run, (scope) => expireLease(scope, run)), { kind: "STALE" });
     await work.transaction((tx) => renewLease(tx, run, { id: dispatcherId, ttlMs: -1000 }));
-    assert.deepEqual(await work.transaction((tx) => expireLease(tx, run)), { kind: "COUNTED", state: "RETRY_WAIT" });
+    assert.deepEqual(await locked(run, (scope) => expireLease(scope, run)), { kind: "COUNTED", state: "RETRY_WAIT" });
     const [row] = await query("select attempt, disruptions from run where id = $1", [run.runId]);
     assert.deepEqual(row, { attempt: 0, disruptions: 1 });
   });
@@ -353,7 +359,7 @@ describe("cancelling", () => {
     const key = await submitted([{ stage: 0 }, { stage: 0 }, { stage: 1 }]);
     const [run] = await claim(1);
     assert.ok(run);
-    await work.transaction((tx) => runStarted(tx, run));
+    await locked(run, (scope) => runStarted(scope, run));
     const cancel = (mode: "GRACEFUL" | "IMMEDIATE"): Promise<boolean> =>
       app.withTenant(key.tenantId, (tx) => cancelExperiment(tx, key, { mode, reason: null }));
     assert.equal(await cancel("GRACEFUL"), true);
@@ -373,7 +379,7 @@ describe("cancelling", () => {
     assert.ok(run);
     await app.withTenant(key.tenantId, (tx) => cancelExperiment(tx, key, { mode: "SCORE_PARTIAL", reason: null }));
     const done = { ...result("half"), partial: true };
-    assert.deepEqual(await work.transaction((tx) => completeRun(tx, run, done)), {
+    assert.deepEqual(await locked(run, (scope) => completeRun(scope, run, done)), {
       kind: "COUNTED",
       state: "SUCCEEDED",
     });
@@ -419,11 +425,9 @@ describe("events", () => {
     const watcher = watch();
     await Promise.all(
       runs.map(async (run) => {
-        await work.transaction((tx) => runStarted(tx, run));
+        await locked(run, (scope) => runStarted(scope, run));
         const log = { runId: run.runId, kind: "LOG" as const, body: { message: "hello" } };
-        await work.transaction((tx) =>
-          noteNews(tx, key, [{ ...run, sequence: 3, progress: null, events: [log, log] }]),
-        );
+        await locked(key, (scope) => noteNews(scope, [{ ...run, sequence: 3, progress: null, events: [log, log] }]));
         await complete(run);
       }),
     );
@@ -440,8 +444,8 @@ describe("events", () => {
     const progress = { stage: "training", completed: 3, total: 9 };
     const say = (epoch: number, sequence: number): Promise<void> => {
       const event = { runId: run.runId, kind: "PROGRESS" as const, body: progress };
-      return work.transaction((tx) =>
-        noteNews(tx, key, [{ runId: run.runId, epoch, sequence, progress, events: [event] }]),
+      return locked(key, (scope) =>
+        noteNews(scope, [{ runId: run.runId, epoch, sequence, progress, events: [event] }]),
       );
     };
     await say(1, 4);

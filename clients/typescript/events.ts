@@ -30,7 +30,7 @@ export async function* followEvents(
 ): AsyncGenerator<ExperimentEvent> {
   const loss = new Loss(endpoint.url, options);
   let last = options.afterSequence ?? 0;
-  for (;;) {
+  while (!isAborted(options.signal)) {
     try {
       const connection = { endpoint, loss, ...(options.signal === undefined ? {} : { signal: options.signal }) };
       for await (const event of oneConnection(connection, { experimentId, afterSequence: last })) {

@@ -144,6 +144,7 @@ const HEADERS_WAIT_MS = 10_000;
 const REQUEST_WAIT_MS = 3_600_000;
 const IDLE_WAIT_MS = 5_000;
 const CONNECTIONS_MAX = 2_000;
+const CLOSE_WAIT_MS = 5_000;
 
 function listeningServer(router: Router, subscriptions: SubscriptionEndpoint, headersWaitMs: number): Server {
   const server = createServer({
@@ -177,9 +178,14 @@ function listen(server: Server, { host, port }: ApiOptions): Promise<number> {
   });
 }
 
+/** Waits for answers that are under way, but not for ever. */
 function closed(server: Server): Promise<void> {
   return new Promise((resolve) => {
-    server.close(() => resolve());
+    const timer = setTimeout(() => server.closeAllConnections(), CLOSE_WAIT_MS);
+    server.close(() => {
+      clearTimeout(timer);
+      resolve();
+    });
     server.closeIdleConnections();
   });
 }

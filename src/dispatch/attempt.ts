@@ -150,7 +150,7 @@ export class Attempt {
     const nothing = { sequence, event: null, progress: null };
     switch (event.kind) {
       case "STARTED":
-        await writer.write(this.lease, (tx) => runStarted(tx, this.lease));
+        await writer.write(this.lease, (scope) => runStarted(scope, this.lease));
         return false;
       case "BEAT":
         this.keepalive.heard(event.beat);
@@ -195,7 +195,9 @@ export class Attempt {
       }
       case "CANCELLED": {
         const events = this.parts.news.take(this.lease);
-        const ending = await this.parts.writer.write(this.lease, (tx) => stopAttempt(tx, this.lease, { used, events }));
+        const ending = await this.parts.writer.write(this.lease, (scope) =>
+          stopAttempt(scope, this.lease, { used, events }),
+        );
         // Nobody asked for it: the pod gave the run up.
         if (ending.kind === "STALE") await this.lose("the pod stopped the run without being asked");
         else this.sayEnding("CANCELLED", ending);
@@ -217,7 +219,10 @@ export class Attempt {
     const events = this.parts.news.take(this.lease);
     try {
       const done = { contentSha256, metrics, partial, files, used, events };
-      this.sayEnding("SUCCEEDED", await this.parts.writer.write(this.lease, (tx) => completeRun(tx, this.lease, done)));
+      this.sayEnding(
+        "SUCCEEDED",
+        await this.parts.writer.write(this.lease, (scope) => completeRun(scope, this.lease, done)),
+      );
     } catch (error) {
       if (!isDataFailure(error)) throw error;
       const message = `the result cannot be stored: ${reasonOf(error)}`;
@@ -228,7 +233,7 @@ export class Attempt {
   private async fail(failure: Omit<Failure, "events">): Promise<void> {
     const events = this.parts.news.take(this.lease);
     const whole: Failure = { ...failure, message: cleanText(failure.message), events };
-    const ending = await this.parts.writer.write(this.lease, (tx) => failAttempt(tx, this.lease, whole));
+    const ending = await this.parts.writer.write(this.lease, (scope) => failAttempt(scope, this.lease, whole));
     this.sayEnding(failure.errorClass, ending, { code: failure.code, reason: whole.message });
   }
 

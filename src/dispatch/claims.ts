@@ -47,8 +47,8 @@ async function failForInputs(
 ): Promise<void> {
   const message = `wanted the files of the inputs ${missing.join(", ")}, but no run made them`;
   parts.log.error("inputs of a run are missing", { runId: run.runId, reason: message });
-  await parts.writer.write(run, (tx) =>
-    failAttempt(tx, run, {
+  await parts.writer.write(run, (scope) =>
+    failAttempt(scope, run, {
       errorClass: "BAD_INPUT",
       code: "INPUT_MISSING",
       message,

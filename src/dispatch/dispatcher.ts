@@ -180,20 +180,19 @@ export class Dispatcher {
   private async sweep(): Promise<void> {
     const { database, log } = this.options;
     for (const lease of await database.transaction(expiredLeases)) {
-      const ending = await this.parts.writer.write(lease, (tx) => expireLease(tx, lease));
+      const ending = await this.parts.writer.write(lease, (scope) => expireLease(scope, lease));
       if (ending.kind !== "COUNTED") continue;
       log.warn("lease ran out", { runId: lease.runId, epoch: lease.epoch, state: ending.state });
       this.wakeUp();
     }
   }
 
+  /** Runs that only wait for a free slot are rung for too: a bell more costs nothing. */
   private async reconcile(): Promise<void> {
-    const { database, log } = this.options;
-    const announced = await database.transaction(async (tx) => {
+    await this.options.database.transaction(async (tx) => {
       await pruneMessages(tx, KEEP_MESSAGES_DAYS);
-      return announceOverdue(tx, OVERDUE_SECONDS);
+      await announceOverdue(tx, OVERDUE_SECONDS);
     });
-    if (announced > 0) log.info("rings again for runs that are overdue", { experiments: announced });
   }
 }
 

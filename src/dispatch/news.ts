@@ -86,7 +86,7 @@ export class News {
       return { runId, epoch, sequence, progress, events };
     });
     try {
-      await this.writer.write(desk.key, (tx) => noteNews(tx, desk.key, news));
+      await this.writer.write(desk.key, (scope) => noteNews(scope, news));
       if (desk.pending.size === 0 && desk.timer === undefined) this.desks.delete(desk.key.experimentId);
     } catch (error) {
       if (error instanceof AssayError && error.retriable) this.putBack(desk, taken);

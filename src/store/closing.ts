@@ -35,6 +35,51 @@ export async function lockExperiment(tx: Transaction, key: ExperimentKey): Promi
   return row === undefined ? null : { ...row, tenantId: key.tenantId, experimentId: key.experimentId };
 }
 
+/** One transaction's work on a locked experiment: what it tells and which runs it ends is written once, when it closes. */
+export class ExperimentScope implements ExperimentKey {
+  readonly tenantId: string;
+  readonly experimentId: string;
+  private readonly events: NewEvent[] = [];
+  private ended = 0;
+
+  private constructor(
+    readonly tx: Transaction,
+    readonly experiment: LockedExperiment,
+  ) {
+    this.tenantId = experiment.tenantId;
+    this.experimentId = experiment.experimentId;
+  }
+
+  /** Locks the experiment, does the work and writes what came of it. */
+  static async within<T>(
+    tx: Transaction,
+    key: ExperimentKey,
+    work: (scope: ExperimentScope) => Promise<T>,
+  ): Promise<T> {
+    const experiment = await lockExperiment(tx, key);
+    if (experiment === null) throw missing(key);
+    const scope = new ExperimentScope(tx, experiment);
+    const answer = await work(scope);
+    await appendEvents(tx, key, scope.events);
+    if (scope.ended > 0) await runsEnded(tx, key, scope.ended);
+    return answer;
+  }
+
+  /** Adds events, in their order. */
+  tell(events: readonly NewEvent[]): void {
+    this.events.push(...events);
+  }
+
+  /** Notes that a run of the current stage has ended. */
+  runEnded(): void {
+    this.ended += 1;
+  }
+}
+
+function missing(key: ExperimentKey): AssayError {
+  return new AssayError("INTERNAL", `wanted experiment ${key.experimentId}, but it is not there`);
+}
+
 const countDown = statement(
   "experiment-count-down",
   `update experiment set open_runs = open_runs - $3 where tenant_id = $1 and id = $2 returning ${COLUMNS}`,
@@ -46,7 +91,7 @@ const countDown = statement(
  */
 export async function runsEnded(tx: Transaction, key: ExperimentKey, ended: number): Promise<void> {
   const [row] = await tx.rows<LockedRow>(countDown, [key.tenantId, key.experimentId, ended]);
-  if (row === undefined) throw new AssayError("INTERNAL", `wanted experiment ${key.experimentId}, but it is not there`);
+  if (row === undefined) throw missing(key);
   if (row.openRuns === 0) await stageEnded(tx, { ...row, tenantId: key.tenantId, experimentId: key.experimentId });
 }
 

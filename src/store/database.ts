@@ -7,7 +7,7 @@ import { checkSafety } from "./safety.js";
 import { tables } from "./tables.js";
 import { statement, Transaction } from "./transaction.js";
 
-export { type Statement, statement, Transaction } from "./transaction.js";
+export { statement, Transaction } from "./transaction.js";
 
 /** Settings of one login. */
 export interface Login {

@@ -1,18 +1,12 @@
 import { newId } from "../domain/digest.js";
-import { type Attempt, afterFailure, type ErrorClass, isTerminal, type Run, type RunState } from "../domain/run.js";
+import { type Attempt, afterFailure, type ErrorClass, isTerminal, type Run } from "../domain/run.js";
 import type { Lease } from "./claims.js";
-import { lockExperiment, runsEnded } from "./closing.js";
-import { appendEvents, type NewEvent, stateEvent } from "./events.js";
-import { statement, type Transaction } from "./transaction.js";
+import type { ExperimentScope } from "./closing.js";
+import { type NewEvent, stateEvent } from "./events.js";
+import { type Ending, keyOf, late, noteLate, readFence } from "./late.js";
+import { statement } from "./transaction.js";
 
-/** What became of something that was said for an attempt. */
-export type Ending =
-  /** It counted; the run is in this state now. */
-  | { readonly kind: "COUNTED"; readonly state: RunState }
-  /** The same was said before and counted then. */
-  | { readonly kind: "REPEATED" }
-  /** The attempt no longer holds the run: it is kept as evidence and changed nothing. */
-  | { readonly kind: "STALE" };
+export type { Ending } from "./late.js";
 
 /** Seconds that an attempt used. */
 export interface UsedSeconds {
@@ -73,10 +67,9 @@ const complete = statement(
  * Makes the attempt's result the run's own: result, files, usage, events and, when it was the stage's last run, the next stage,
  * all in this transaction, and only if the attempt still holds the run.
  */
-export async function completeRun(tx: Transaction, lease: Lease, done: Completion): Promise<Ending> {
-  await lockExperiment(tx, lease);
+export async function completeRun(scope: ExperimentScope, lease: Lease, done: Completion): Promise<Ending> {
   const files = done.files.map(({ sizeBytes, ...file }) => ({ ...file, id: newId(), size_bytes: sizeBytes }));
-  const ended = await tx.run(complete, [
+  const ended = await scope.tx.run(complete, [
     ...keyOf(lease),
     done.partial,
     done.contentSha256,
@@ -85,17 +78,17 @@ export async function completeRun(tx: Transaction, lease: Lease, done: Completio
     JSON.stringify(files),
   ]);
   if (ended === 1) {
-    await appendEvents(tx, lease, [...done.events, stateEvent(lease.runId, "SUCCEEDED")]);
-    await runsEnded(tx, lease, 1);
+    scope.tell([...done.events, stateEvent(lease.runId, "SUCCEEDED")]);
+    scope.runEnded();
     return { kind: "COUNTED", state: "SUCCEEDED" };
   }
   // The user cancelled before the result came: the attempt ends, the result does not count.
-  const row = await readFence(tx, lease);
+  const row = await readFence(scope.tx, lease);
   if (row?.state === "CANCELLING" && row.epoch === lease.epoch) {
-    await noteLate(tx, lease, row, "SUCCEEDED");
-    return cancelled(tx, lease, { used: done.used, events: done.events });
+    await noteLate(scope.tx, lease, row, "SUCCEEDED");
+    return cancelled(scope, lease, { used: done.used, events: done.events });
   }
-  return late(tx, lease, row, { outcome: "SUCCEEDED", contentSha256: done.contentSha256 });
+  return late(scope.tx, lease, row, { outcome: "SUCCEEDED", contentSha256: done.contentSha256 });
 }
 
 /** Why an attempt failed. LOST: its pod or its lease is gone. */
@@ -138,12 +131,12 @@ const failRun = statement(
 type Fenced = Pick<Run, "state" | "attempt" | "maxAttempts" | "disruptions">;
 
 /** Ends a failed attempt: the run is tried again, or has FAILED, or is DEAD, as `afterFailure` says. */
-export async function failAttempt(tx: Transaction, lease: Lease, failure: Failure): Promise<Ending> {
-  return endBadly(tx, lease, failure, true);
+export function failAttempt(scope: ExperimentScope, lease: Lease, failure: Failure): Promise<Ending> {
+  return endBadly(scope, lease, failure, true);
 }
 
 /** Ends an attempt whose lease ran out. Nothing happens when it was renewed meanwhile. */
-export async function expireLease(tx: Transaction, lease: Lease): Promise<Ending> {
+export function expireLease(scope: ExperimentScope, lease: Lease): Promise<Ending> {
   const failure: Failure = {
     errorClass: "LOST",
     code: "LEASE_EXPIRED",
@@ -152,18 +145,18 @@ export async function expireLease(tx: Transaction, lease: Lease): Promise<Ending
     used: null,
     events: [],
   };
-  return endBadly(tx, lease, failure, false);
+  return endBadly(scope, lease, failure, false);
 }
 
-async function endBadly(tx: Transaction, lease: Lease, failure: Failure, evenIfLive: boolean): Promise<Ending> {
-  await lockExperiment(tx, lease);
+async function endBadly(scope: ExperimentScope, lease: Lease, failure: Failure, evenIfLive: boolean): Promise<Ending> {
+  const { tx } = scope;
   const [run] = await tx.rows<Fenced>(readForFailure, [...keyOf(lease), evenIfLive]);
   if (run === undefined) {
     if (failure.errorClass === "LOST") return { kind: "STALE" };
     return late(tx, lease, await readFence(tx, lease), { outcome: "FAILED", contentSha256: null });
   }
   const outcome = outcomeOf(failure.errorClass);
-  if (run.state === "CANCELLING") return cancelled(tx, lease, failure, outcome === "FAILED" ? "CANCELLED" : outcome);
+  if (run.state === "CANCELLING") return cancelled(scope, lease, failure, outcome === "FAILED" ? "CANCELLED" : outcome);
   const verdict = afterFailure(failure.errorClass, run);
   const lost = failure.errorClass === "LOST";
   const errorClass = lost ? null : failure.errorClass;
@@ -183,8 +176,8 @@ async function endBadly(tx: Transaction, lease: Lease, failure: Failure, evenIfL
   ]);
   // A refused run was never seen to leave the queue: the claim wrote no event.
   const told = outcome === "REFUSED" ? [] : [stateEvent(lease.runId, verdict.state, reasonOf(failure.errorClass))];
-  await appendEvents(tx, lease, [...failure.events, ...told]);
-  if (isTerminal(verdict.state)) await runsEnded(tx, lease, 1);
+  scope.tell([...failure.events, ...told]);
+  if (isTerminal(verdict.state)) scope.runEnded();
   return { kind: "COUNTED", state: verdict.state };
 }
 
@@ -221,69 +214,22 @@ const stop = statement(
 );
 
 /** The pod stopped the attempt as asked: CANCELLING becomes CANCELLED. */
-export async function stopAttempt(tx: Transaction, lease: Lease, said: Stop): Promise<Ending> {
-  await lockExperiment(tx, lease);
-  return cancelled(tx, lease, said);
+export function stopAttempt(scope: ExperimentScope, lease: Lease, said: Stop): Promise<Ending> {
+  return cancelled(scope, lease, said);
 }
 
-/** The caller holds the experiment's lock. */
 async function cancelled(
-  tx: Transaction,
+  scope: ExperimentScope,
   lease: Lease,
   said: Stop,
   outcome: Attempt["outcome"] = "CANCELLED",
 ): Promise<Ending> {
+  const { tx } = scope;
   const ended = await tx.run(stop, [...keyOf(lease), outcome, ...usedParameters(said.used)]);
   if (ended === 0) return late(tx, lease, await readFence(tx, lease), { outcome: "CANCELLED", contentSha256: null });
-  await appendEvents(tx, lease, [...said.events, stateEvent(lease.runId, "CANCELLED", "USER_REQUEST")]);
-  await runsEnded(tx, lease, 1);
+  scope.tell([...said.events, stateEvent(lease.runId, "CANCELLED", "USER_REQUEST")]);
+  scope.runEnded();
   return { kind: "COUNTED", state: "CANCELLED" };
-}
-
-interface FenceRow {
-  readonly epoch: number;
-  readonly state: RunState;
-  readonly outcome: Attempt["outcome"];
-  readonly contentSha256: string | null;
-}
-
-const fence = statement(
-  "end-fence",
-  `select r.epoch, r.state, a.outcome, result.content_sha256 as "contentSha256" from run r
-   left join attempt a on a.tenant_id = r.tenant_id and a.run_id = r.id and a.epoch = $3
-   left join result on result.tenant_id = r.tenant_id and result.run_id = r.id and result.epoch = $3
-   where r.tenant_id = $1 and r.id = $2`,
-);
-
-async function readFence(tx: Transaction, lease: Lease): Promise<FenceRow | undefined> {
-  return (await tx.rows<FenceRow>(fence, keyOf(lease)))[0];
-}
-
-/** Tells a repetition, whose answer was lost on the way, from a writer that lost its lease. */
-async function late(
-  tx: Transaction,
-  lease: Lease,
-  row: FenceRow | undefined,
-  said: { outcome: Attempt["outcome"]; contentSha256: string | null },
-): Promise<Ending> {
-  if (row === undefined) return { kind: "STALE" };
-  if (row.outcome === said.outcome && row.contentSha256 === said.contentSha256) return { kind: "REPEATED" };
-  await noteLate(tx, lease, row, said.outcome ?? "nothing");
-  return { kind: "STALE" };
-}
-
-const writeLate = statement(
-  "end-late",
-  `insert into late_write (tenant_id, id, run_id, epoch_seen, epoch_current, state_seen, what)
-   values ($1, $2, $3, $4, $5, $6, $7)`,
-);
-
-async function noteLate(tx: Transaction, lease: Lease, row: FenceRow, what: string): Promise<void> {
-  await tx.run(writeLate, [lease.tenantId, newId(), lease.runId, lease.epoch, row.epoch, row.state, what]);
-}
-
-function keyOf(lease: Lease): [string, string, number] {
-  return [lease.tenantId, lease.runId, lease.epoch];
 }
 
 function usedParameters(used: UsedSeconds | null): [string[], number[]] {

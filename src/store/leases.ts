@@ -1,7 +1,7 @@
 import type { CancelMode } from "../domain/run.js";
 import type { Lease } from "./claims.js";
-import { lockExperiment } from "./closing.js";
-import { appendEvents, type ExperimentKey, type NewEvent, stateEvent } from "./events.js";
+import type { ExperimentScope } from "./closing.js";
+import { type NewEvent, stateEvent } from "./events.js";
 import { statement, type Transaction } from "./transaction.js";
 
 const start = statement(
@@ -16,18 +16,13 @@ const start = statement(
 );
 
 /** The pod has begun: LEASED becomes RUNNING. False when the lease is lost, or the run is being cancelled. */
-export async function runStarted(tx: Transaction, lease: Lease): Promise<boolean> {
-  const experiment = await lockExperiment(tx, lease);
-  const [row] = await tx.rows<{ first: boolean }>(start, [
-    lease.tenantId,
-    lease.runId,
-    lease.epoch,
-    lease.experimentId,
-  ]);
+export async function runStarted(scope: ExperimentScope, lease: Lease): Promise<boolean> {
+  const { runId, epoch, tenantId, experimentId } = lease;
+  const [row] = await scope.tx.rows<{ first: boolean }>(start, [tenantId, runId, epoch, experimentId]);
   if (row === undefined) return false;
   const moving: NewEvent = { runId: null, kind: "EXPERIMENT", body: { state: "RUNNING", stage: 0 } };
-  const events = [stateEvent(lease.runId, "RUNNING")];
-  await appendEvents(tx, lease, row.first && experiment?.stage === 0 ? [moving, ...events] : events);
+  if (row.first && scope.experiment.stage === 0) scope.tell([moving]);
+  scope.tell([stateEvent(runId, "RUNNING")]);
   return true;
 }
 
@@ -96,17 +91,12 @@ const note = statement(
    select run_id from heard`,
 );
 
-/** Stores progress and events of several runs of one experiment; what was said for a lost lease, or before, is dropped. */
-export async function noteNews(tx: Transaction, key: ExperimentKey, news: readonly RunNews[]): Promise<void> {
-  await lockExperiment(tx, key);
+/** Stores progress and events of several runs of the experiment; what was said for a lost lease, or before, is dropped. */
+export async function noteNews(scope: ExperimentScope, news: readonly RunNews[]): Promise<void> {
   const said = news.map(({ runId, epoch, sequence, progress }) => ({ run_id: runId, epoch, sequence, progress }));
-  const rows = await tx.rows<{ run_id: string }>(note, [key.tenantId, JSON.stringify(said)]);
+  const rows = await scope.tx.rows<{ run_id: string }>(note, [scope.tenantId, JSON.stringify(said)]);
   const heard = new Set(rows.map((row) => row.run_id));
-  await appendEvents(
-    tx,
-    key,
-    news.filter((item) => heard.has(item.runId)).flatMap((item) => item.events),
-  );
+  scope.tell(news.filter((item) => heard.has(item.runId)).flatMap((item) => item.events));
 }
 
 const release = statement(

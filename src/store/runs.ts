@@ -5,11 +5,6 @@ import type { Result, UsageKind } from "./rows.js";
 import { attemptTable, resultTable, runTable } from "./tables.js";
 import { statement, type Transaction } from "./transaction.js";
 
-/** The run with this id, or null when the tenant has none. */
-export function findRun(tx: Transaction, id: string): Promise<Run | null> {
-  return tx.manager.createQueryBuilder(runTable, "r").where("r.id = :id", { id }).getOne();
-}
-
 /** Which runs are listed. */
 export interface RunFilter {
   readonly experimentId: string;
@@ -42,11 +37,6 @@ export function attemptsOf(tx: Transaction, runIds: readonly string[]): Promise<
 /** The results of those of these runs that have one. */
 export function resultsOf(tx: Transaction, runIds: readonly string[]): Promise<Result[]> {
   return tx.manager.createQueryBuilder(resultTable, "r").where("r.runId = any(:runIds)", { runIds }).getMany();
-}
-
-/** The result of a run, or null when it has none. */
-export async function resultOf(tx: Transaction, runId: string): Promise<Result | null> {
-  return (await resultsOf(tx, [runId]))[0] ?? null;
 }
 
 /** A file that a run made. */

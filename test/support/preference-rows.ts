@@ -1,7 +1,7 @@
 /** One preference row as the format in docs/contract.md wants it. */
 export type PreferenceRow = Readonly<Record<string, unknown>>;
 
-const splits = { train: 8, validation: 3, test: 4 } as const;
+const splits = { train: 24, validation: 6, test: 8 } as const;
 
 /** Rows of a small, valid data set: a word to include, with an opener as the cue in both renders of every pair. */
 export function preferenceRows(): PreferenceRow[] {
