@@ -3,6 +3,7 @@
 import { readdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { check } from "./check.mjs";
+import { startKafka } from "./kafka.mjs";
 import { setUp } from "./setup.mjs";
 import { test } from "./test.mjs";
 import { pinnedNode, projectEnv, root, runToEnd, SetupError } from "./toolbox.mjs";
@@ -11,13 +12,34 @@ const compiled = (...path) => join(root, "dist", ...path);
 const onPinnedNode = (script, args) => runToEnd(pinnedNode, ["--enable-source-maps", script, ...args]);
 
 const verbs = {
-  start: (args) => onPinnedNode(compiled("src", "main.js"), args),
+  start,
+  topics: (args) => onPinnedNode(compiled("src", "cli", "main.js"), ["topics", ...args]),
   demo: (args) => onPinnedNode(compiled("src", "cli", "main.js"), ["demo", ...args]),
   bench,
   build: () => 0,
   test,
   check,
 };
+
+/** The service; with --kafka its bus is a broker that is started beside it and ends with it. */
+async function start(args) {
+  const service = (rest, env) =>
+    runToEnd(pinnedNode, ["--enable-source-maps", compiled("src", "main.js"), ...rest], env);
+  if (!args.includes("--kafka")) return service(args);
+  const { brokers, stop } = await startKafka();
+  try {
+    const env = { ...projectEnv, ASSAY_KAFKA_BROKERS: brokers };
+    const made = await runToEnd(pinnedNode, [compiled("src", "topics.js")], env);
+    return made === 0
+      ? await service(
+          args.filter((arg) => arg !== "--kafka"),
+          env,
+        )
+      : made;
+  } finally {
+    await stop();
+  }
+}
 
 /** A benchmark is a file of bench/, in TypeScript or Python. */
 function bench([name = "", ...args]) {

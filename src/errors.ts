@@ -123,6 +123,13 @@ export const catalogue = {
     exit: 75,
     retriable: true,
   },
+  BUS_UNAVAILABLE: {
+    sentence: "Kafka cannot be reached just now; what was accepted waits in the database.",
+    http: 503,
+    grpc: "UNAVAILABLE",
+    exit: 75,
+    retriable: true,
+  },
   ARTIFACT_CORRUPT: {
     sentence: "A file does not match its digest.",
     http: 500,

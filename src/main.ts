@@ -4,6 +4,7 @@ import { type Api, createApi } from "./api/server.js";
 import { ArtifactFolder } from "./artifacts/folder.js";
 import type { ArtifactStore } from "./artifacts/store.js";
 import type { Bus } from "./bus/bus.js";
+import { KafkaBus } from "./bus/kafka.js";
 import { MemoryBus } from "./bus/memory.js";
 import { type Config, readConfig } from "./config.js";
 import { Dispatcher } from "./dispatch/dispatcher.js";
@@ -55,7 +56,8 @@ interface Delivery {
 }
 
 async function startDelivery(config: Config, access: DatabaseAccess, undo: Undo[]): Promise<Delivery> {
-  const bus = new MemoryBus({ log: logOf("bus") });
+  const log = logOf("bus");
+  const bus = config.kafka === undefined ? new MemoryBus({ log }) : new KafkaBus({ ...config.kafka, log });
   await bus.start();
   undo.push(() => bus.close());
   const database = await WorkDatabase.open({

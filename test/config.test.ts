@@ -9,6 +9,7 @@ test("an empty environment gives the documented defaults", () => {
   assert.equal(config.host, "127.0.0.1");
   assert.ok(config.dataDir.endsWith("/.assay"));
   assert.equal(config.podSlots, 2);
+  assert.equal(config.kafka, undefined);
   assert.ok(Object.isFrozen(config));
 });
 
@@ -21,6 +22,12 @@ test("each variable is honoured", () => {
     ASSAY_POD_SLOTS: "5",
     ASSAY_LEASE_TTL_MS: "3000",
     ASSAY_BEAT_MS: "500",
+    ASSAY_KAFKA_BROKERS: "one.example:9092, [::1]:9093",
+    ASSAY_KAFKA_TLS: "true",
+    ASSAY_KAFKA_PREFIX: "blue.",
+    ASSAY_KAFKA_SASL_MECHANISM: "scram-sha-512",
+    ASSAY_KAFKA_SASL_USERNAME: "assay",
+    ASSAY_KAFKA_SASL_PASSWORD: "canary",
   });
   assert.deepEqual(config, {
     host: "::1",
@@ -30,6 +37,12 @@ test("each variable is honoured", () => {
     podSlots: 5,
     leaseTtlMs: 3000,
     beatIntervalMs: 500,
+    kafka: {
+      brokers: ["one.example:9092", "[::1]:9093"],
+      tls: true,
+      prefix: "blue.",
+      sasl: { mechanism: "scram-sha-512", username: "assay", password: "canary" },
+    },
   });
 });
 
@@ -45,4 +58,45 @@ test("all faults are told together, each with what was wanted and what came", ()
       return true;
     },
   );
+});
+
+const faultOf = (env: Record<string, string>): string => {
+  try {
+    readConfig(env);
+  } catch (error) {
+    assert.ok(error instanceof AssayError);
+    return error.message;
+  }
+  return "";
+};
+
+test("brokers alone are enough for Kafka", () => {
+  const { kafka } = readConfig({ ASSAY_KAFKA_BROKERS: "localhost:9092" });
+  assert.deepEqual(kafka, { brokers: ["localhost:9092"], tls: false, prefix: "", sasl: undefined });
+});
+
+test("settings of Kafka that cannot be meant are refused, and a password is never shown", () => {
+  assert.match(faultOf({ ASSAY_KAFKA_TLS: "true" }), /ASSAY_KAFKA_TLS: wanted ASSAY_KAFKA_BROKERS beside it/);
+  const message = faultOf({
+    ASSAY_KAFKA_BROKERS: "localhost",
+    ASSAY_KAFKA_TLS: "maybe",
+    ASSAY_KAFKA_PREFIX: "a b",
+    ASSAY_KAFKA_SASL_MECHANISM: "plain",
+    ASSAY_KAFKA_SASL_PASSWORD: "canary",
+  });
+  assert.match(message, /ASSAY_KAFKA_BROKERS: wanted host:port, .* but got "localhost"/);
+  assert.match(message, /ASSAY_KAFKA_TLS: wanted true or false, but got "maybe"/);
+  assert.match(message, /ASSAY_KAFKA_PREFIX/);
+  assert.match(message, /ASSAY_KAFKA_SASL_USERNAME: wanted the name of the login, but got none/);
+  assert.doesNotMatch(message, /canary/);
+  const unknown = {
+    ASSAY_KAFKA_BROKERS: "a:1",
+    ASSAY_KAFKA_SASL_MECHANISM: "gssapi",
+    ASSAY_KAFKA_SASL_PASSWORD: "canary",
+  };
+  assert.match(
+    faultOf(unknown),
+    /ASSAY_KAFKA_SASL_MECHANISM: wanted plain, scram-sha-256 or scram-sha-512, but got "gssapi"/,
+  );
+  assert.doesNotMatch(faultOf(unknown), /canary/);
 });

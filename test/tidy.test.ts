@@ -36,6 +36,8 @@ describe("import directions", () => {
     ["src/api/run/planted.ts", 'import { Relay } from "../../relay/relay.js";', "api may not import relay"],
     ["src/store/planted.ts", 'import type { Config } from "../config.js";', "store may not import config"],
     ["src/dispatch/planted.ts", 'const { start } = await import("../main.js");', "dispatch may not import main"],
+    ["src/bus/planted.ts", 'import { main } from "../topics.js";', "bus may not import topics"],
+    ["src/dispatch/planted.ts", 'import { Kafka } from "kafkajs";', "kafkajs is used only in"],
     ["src/relay/planted.ts", 'import pg from "pg";', "pg is used only in"],
     ["src/api/planted.ts", 'import {\n  credentials,\n} from "@grpc/grpc-js";', "@grpc/grpc-js is used only in"],
     ["src/cli/planted.ts", 'import "../domain/run.js";', "cli may not import domain"],

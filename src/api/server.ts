@@ -11,7 +11,6 @@ import {
 import type { GraphQLSchema } from "graphql";
 import type { ArtifactStore } from "../artifacts/store.js";
 import type { Bus } from "../bus/bus.js";
-import { newId } from "../domain/digest.js";
 import { topics } from "../domain/messages.js";
 import type { Caller } from "../domain/tenant.js";
 import { AssayError } from "../errors.js";
@@ -92,7 +91,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     ready: options.ready,
   });
   // Each gateway hears every bell: a group of its own.
-  const subscription = await bus.subscribe(topics.events, `gateway-${newId()}`, (message) => {
+  const subscription = await bus.subscribe(topics.events, null, (message) => {
     bell.ring(message.payload.experimentId);
     return Promise.resolve();
   });

@@ -18,8 +18,11 @@ export interface Bus {
   start(): Promise<void>;
   /** Resolves once the messages are taken; those of one key keep their order. */
   publish(messages: readonly Message[]): Promise<void>;
-  /** Hears the topic's messages from now on. Each group hears every message, by one of its members. */
-  subscribe(topic: Topic, group: string, handler: Handler): Promise<Subscription>;
+  /**
+   * Hears the topic's messages from now on. Each group hears every message, by one of its members; a group that was there
+   * before goes on behind what it has handled. `null` is a group of its own, which is forgotten when the subscription closes.
+   */
+  subscribe(topic: Topic, group: string | null, handler: Handler): Promise<Subscription>;
   /** How many messages of the topic the group has still to handle. */
   lag(topic: Topic, group: string): Promise<number>;
   /** Leaves every group, waiting for handlers that are at work. */

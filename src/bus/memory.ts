@@ -1,3 +1,4 @@
+import { newId } from "../domain/digest.js";
 import type { Message, Topic } from "../domain/messages.js";
 import { AssayError } from "../errors.js";
 import { type Log, reasonOf } from "../log.js";
@@ -29,15 +30,16 @@ export class MemoryBus implements Bus {
   async publish(messages: readonly Message[]): Promise<void> {
     this.assertOpen();
     for (const message of messages) {
-      for (const group of this.groups.values()) {
-        if (group.topic === message.topic) await group.push(message, () => this.open);
+      for (const [name, group] of this.groups) {
+        const isWanted = (): boolean => this.open && this.groups.get(name) === group;
+        if (group.topic === message.topic) await group.push(message, isWanted);
       }
     }
   }
 
-  subscribe(topic: Topic, group: string, handler: Handler): Promise<Subscription> {
+  subscribe(topic: Topic, group: string | null, handler: Handler): Promise<Subscription> {
     this.assertOpen();
-    const name = `${topic}\n${group}`;
+    const name = `${topic}\n${group ?? newId()}`;
     const joined = this.groups.get(name) ?? new Group(topic, this.options.backlogMax ?? 10_000);
     this.groups.set(name, joined);
     const member = new Member(joined, handler, this.options);
@@ -45,6 +47,8 @@ export class MemoryBus implements Bus {
     member.start();
     const close = async (): Promise<void> => {
       this.members.delete(member);
+      if (group === null) this.groups.delete(name);
+      joined.changed();
       await member.stop();
     };
     return Promise.resolve({ close });
@@ -83,8 +87,8 @@ class Group {
     return this.waiting.length + this.busyKeys.size;
   }
 
-  async push(message: Message, isOpen: () => boolean): Promise<void> {
-    while (this.size >= this.backlogMax && isOpen()) await this.room.wait(1000);
+  async push(message: Message, isWanted: () => boolean): Promise<void> {
+    while (this.size >= this.backlogMax && isWanted()) await this.room.wait(1000);
     this.waiting.push(message);
     this.changed();
   }

@@ -1,3 +1,6 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
 import { AssayRequestError } from "../../clients/typescript/index.js";
 import { AssayError, catalogue } from "../errors.js";
 import { demoUsage, parseDemoArguments } from "./arguments.js";
@@ -6,6 +9,7 @@ import { demo } from "./demo.js";
 const usage = `Usage: assay <command>
 
   demo    runs a small robustness experiment on this machine and prints its report
+  topics  makes Kafka's topics on the brokers of ASSAY_KAFKA_BROKERS
 
 assay <command> --help says more.
 `;
@@ -16,8 +20,9 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
     process.stdout.write(usage);
     return command === undefined ? 64 : 0;
   }
+  if (command === "topics") return await program("topics.js", args);
   if (command !== "demo") {
-    process.stderr.write(`wanted the command demo, but got ${command}\n\n${usage}`);
+    process.stderr.write(`wanted the command demo or topics, but got ${command}\n\n${usage}`);
     return 64;
   }
   const options = parseDemoArguments(args);
@@ -26,6 +31,14 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
     return 0;
   }
   return await demo(options);
+}
+
+/** Runs another program of the service beside this one, which tells its errors itself, and gives its exit code. */
+async function program(file: string, args: readonly string[]): Promise<number> {
+  const path = join(import.meta.dirname, "..", file);
+  const child = spawn(process.execPath, ["--enable-source-maps", path, ...args], { stdio: "inherit" });
+  const [code]: unknown[] = await once(child, "exit");
+  return typeof code === "number" ? code : catalogue.INTERNAL.exit; // null when a signal ended it
 }
 
 /** Errors that were foreseen are told in their own words; anything else keeps its stack. */

@@ -32,9 +32,9 @@ export function messageKey(tenantId: string, experimentId: string): string {
 }
 
 /** Type of the bell that tells of runs that may be claimed. */
-export const RUNS_QUEUED = "assay.runs.v1.RunsQueued";
+export const RUNS_QUEUED = "assay.events.v1.RunsQueued";
 /** Type of the bell that tells of live runs that are to be cancelled. */
-export const RUNS_CANCELLING = "assay.runs.v1.RunsCancelling";
+export const RUNS_CANCELLING = "assay.events.v1.RunsCancelling";
 
 /** Tells dispatchers to look at the runs of an experiment. */
 export function dispatchBell(

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
 import { ArtifactFolder } from "../../src/artifacts/folder.js";
+import type { Bus } from "../../src/bus/bus.js";
 import { MemoryBus } from "../../src/bus/memory.js";
 import { Dispatcher, type DispatcherOptions } from "../../src/dispatch/dispatcher.js";
 import type { RunState } from "../../src/domain/run.js";
@@ -22,17 +23,16 @@ export class DispatchRig {
 
   private constructor(
     readonly databases: TestDatabases,
-    readonly bus: MemoryBus,
+    readonly bus: Bus,
     readonly artifacts: ArtifactFolder,
     readonly artifactsFolder: string,
     private readonly submitter: Submitter,
   ) {}
 
-  /** Opens it; everything ends after the file's last test. */
-  static async open(): Promise<DispatchRig> {
+  /** Opens it, on the bus in memory unless another one is given; everything ends after the file's last test. */
+  static async open(bus: Bus = new MemoryBus({ log: quietLog })): Promise<DispatchRig> {
     let relay: Relay | undefined;
     const databases = await testDatabases(() => relay?.wake());
-    const bus = new MemoryBus({ log: quietLog });
     await bus.start();
     relay = new Relay({ database: databases.work, bus, log: quietLog });
     relay.start();

@@ -1,0 +1,183 @@
+// A real Apache Kafka broker on this machine, for the tests and for `npm start -- --kafka`. Maven fetches the jars once; Java
+// runs them. Run as a program it prints {"brokers":"host:port"} once the broker is up and stops it when its input ends.
+import { spawn, spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { pathToFileURL } from "node:url";
+import { digestOfFiles, isStamped, root, runVisibly, SetupError, stamp, unstamp, withLock } from "./toolbox.mjs";
+
+const pom = join("scripts", "kafka", "pom.xml");
+const folder = join(".cache", "kafka");
+const startWithinMs = 120_000;
+const stopWithinMs = 20_000;
+const startTries = 3;
+
+/** Why no broker can be started on this machine, in a sentence; undefined where one can. */
+function whatIsMissing() {
+  const java = spawnSync("java", ["-version"], { encoding: "utf8" });
+  const version = java.stderr?.match(/version "(\d+)/)?.[1];
+  if (version === undefined) return "A Kafka broker needs Java 17 or newer, but there is no java on the PATH.";
+  if (Number(version) < 17) return `A Kafka broker needs Java 17 or newer, but java on the PATH is version ${version}.`;
+  const isFetched = isStamped(folder, digestOfFiles([pom]));
+  if (!isFetched && spawnSync("mvn", ["--version"]).status !== 0) {
+    return "Kafka's jars come through Maven, but there is no mvn on the PATH.";
+  }
+  return undefined;
+}
+
+function fetchJars() {
+  const digest = digestOfFiles([pom]);
+  if (isStamped(folder, digest)) return;
+  process.stderr.write("Apache Kafka: fetching its jars (about 45 MB) …\n");
+  unstamp(folder);
+  rmSync(join(root, folder, "lib"), { recursive: true, force: true });
+  mkdirSync(join(root, folder), { recursive: true });
+  const output = `-DoutputDirectory=${join(root, folder, "lib")}`;
+  runVisibly("mvn", ["-q", "-B", "-f", pom, "dependency:copy-dependencies", "-DincludeScope=runtime", output]);
+  stamp(folder, digest);
+}
+
+/** Starts a broker with an empty log in a temporary folder and gives its address; `stop` ends it and removes the folder. */
+export async function startKafka() {
+  const missing = whatIsMissing();
+  if (missing !== undefined) throw new SetupError(missing);
+  await withLock(fetchJars);
+  for (let tries = 1; ; tries += 1) {
+    const data = mkdtempSync(join(tmpdir(), "assay-kafka-"));
+    try {
+      return await startBroker(data);
+    } catch (error) {
+      rmSync(data, { recursive: true, force: true });
+      // Ports are free when they are chosen, but another program may take one before the broker does.
+      if (tries === startTries || !/already in use/i.test(error.message)) throw error;
+    }
+  }
+}
+
+async function startBroker(data) {
+  const [port, controllerPort] = await freePorts(2);
+  const properties = join(data, "server.properties");
+  writeFileSync(properties, propertiesOf({ data, port, controllerPort }));
+  const clusterId = randomBytes(15).toString("hex").slice(0, 22);
+  const formatted = spawnSync(
+    "java",
+    javaArgs("kafka.tools.StorageTool", "format", "-t", clusterId, "-c", properties),
+    {
+      encoding: "utf8",
+    },
+  );
+  if (formatted.status !== 0) throw new SetupError(`Kafka's storage could not be made:\n${formatted.stderr}`);
+  // In a group of its own, so that Ctrl-C reaches the service first, which then leaves the broker in order.
+  const options = { stdio: ["ignore", "pipe", "pipe"], detached: true };
+  const child = spawn("java", javaArgs("kafka.Kafka", properties), options);
+  const kill = () => child.kill("SIGKILL");
+  const ended = new Promise((resolve) => child.once("exit", resolve));
+  const watcher = endWithThisProcess(child, data);
+  try {
+    await started(child);
+  } catch (error) {
+    watcher.kill("SIGKILL");
+    kill();
+    if (child.pid !== undefined) await ended;
+    throw error;
+  }
+  const stop = async () => {
+    watcher.kill("SIGKILL");
+    child.kill("SIGTERM");
+    const timer = setTimeout(kill, stopWithinMs);
+    await ended;
+    clearTimeout(timer);
+    rmSync(data, { recursive: true, force: true });
+  };
+  return { brokers: `127.0.0.1:${port}`, stop, ended };
+}
+
+/** However this process ends: the watcher's input ends with it, and then the broker and its folder go. */
+function endWithThisProcess({ pid }, data) {
+  const script = 'cat > /dev/null; kill -9 "$0"; rm -rf "$1"';
+  return spawn("sh", ["-c", script, String(pid), data], { stdio: ["pipe", "ignore", "ignore"], detached: true });
+}
+
+/** Starts in two thirds of the time with the first compiler alone and the simple collector; enough for one machine. */
+function javaArgs(...args) {
+  const libraries = join(root, folder, "lib", "*");
+  return ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", libraries, ...args];
+}
+
+function propertiesOf({ data, port, controllerPort }) {
+  return [
+    "process.roles=broker,controller",
+    "node.id=1",
+    `controller.quorum.voters=1@127.0.0.1:${controllerPort}`,
+    `listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
+    `advertised.listeners=PLAINTEXT://127.0.0.1:${port}`,
+    "controller.listener.names=CONTROLLER",
+    `log.dirs=${join(data, "log").replaceAll("\\", "/")}`,
+    "auto.create.topics.enable=false",
+    "offsets.topic.replication.factor=1",
+    "offsets.topic.num.partitions=3",
+    "transaction.state.log.replication.factor=1",
+    "transaction.state.log.min.isr=1",
+    "transaction.state.log.num.partitions=3",
+    "share.coordinator.state.topic.replication.factor=1",
+    "share.coordinator.state.topic.min.isr=1",
+    "group.initial.rebalance.delay.ms=0",
+    "",
+  ].join("\n");
+}
+
+function started(child) {
+  return new Promise((resolve, reject) => {
+    const last = [];
+    const fail = (reason) => reject(new SetupError(`${reason}; Kafka's log ends with:\n${last.join("\n")}`));
+    const timer = setTimeout(() => fail(`Kafka did not start within ${startWithinMs} ms`), startWithinMs);
+    child.once("exit", (code) => fail(`Kafka ended with exit code ${code}`));
+    child.once("error", (error) => fail(`java could not be started: ${error.message}`));
+    // Read to the end of its life: a full pipe would stop the broker.
+    for (const stream of [child.stdout, child.stderr]) {
+      createInterface(stream).on("line", (line) => {
+        if (last.push(line) > 40) last.shift();
+        if (!line.includes("Kafka Server started")) return;
+        clearTimeout(timer);
+        resolve();
+      });
+    }
+  });
+}
+
+async function freePorts(count) {
+  const servers = await Promise.all(
+    Array.from({ length: count }, () => {
+      const server = createServer();
+      return new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(server)));
+    }),
+  );
+  const ports = servers.map((server) => server.address().port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+async function main() {
+  const { brokers, stop, ended } = await startKafka();
+  process.stdout.write(`${JSON.stringify({ brokers })}\n`);
+  const asked = new Promise((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, resolve);
+    process.stdin.once("end", resolve).resume();
+  });
+  await Promise.race([asked, ended]);
+  await stop();
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
+  try {
+    await main();
+    process.exit();
+  } catch (error) {
+    process.stderr.write(`${error instanceof SetupError ? error.message : error.stack}\n`);
+    process.exit(error instanceof SetupError ? 69 : 70);
+  }
+}

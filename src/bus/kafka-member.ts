@@ -1,0 +1,166 @@
+import { setTimeout as pause } from "node:timers/promises";
+import type { Consumer, EachBatchPayload, Kafka, KafkaMessage, Producer } from "kafkajs";
+import type { Topic } from "../domain/messages.js";
+import { AssayError } from "../errors.js";
+import { type Log, reasonOf } from "../log.js";
+import type { Handler, Subscription } from "./bus.js";
+import { deadLetterOf, messageOf } from "./kafka-records.js";
+
+/** What a member of a consumer group works with. */
+export interface KafkaMemberOptions {
+  readonly kafka: Kafka;
+  /** Takes the dead letters. */
+  readonly producer: Producer;
+  readonly log: Log;
+  readonly topic: Topic;
+  /** The topic's name at the brokers. */
+  readonly topicName: string;
+  readonly groupId: string;
+  readonly deadLetterTopic: string;
+  readonly handler: Handler;
+  /** Where a new group begins: each partition's offset; the oldest message where it is left out. */
+  readonly from?: readonly { readonly partition: number; readonly offset: string }[] | undefined;
+}
+
+const HEARTBEAT_MS = 500;
+const SESSION_MS = 10_000; // a member that died is missed after this
+const RETRY_MS_MAX = 5_000;
+
+/** The pause before try number `tries`, from 100 ms doubling up to five seconds. */
+const backOffMs = (tries: number): number => Math.min(100 * 2 ** tries, RETRY_MS_MAX);
+
+/** One consumer. When the library gives it up, it is made anew, for as long as the member is wanted. */
+export class KafkaMember implements Subscription {
+  private readonly closing = new AbortController();
+  private consumer: Consumer | undefined;
+  private loop: Promise<void> = Promise.resolve();
+
+  private constructor(private readonly options: KafkaMemberOptions) {}
+
+  /** Resolves once the member has its share of the partitions. */
+  static async join(options: KafkaMemberOptions): Promise<KafkaMember> {
+    const member = new KafkaMember(options);
+    const crashed = await member.open();
+    for (const { partition, offset } of options.from ?? []) {
+      member.consumer?.seek({ topic: options.topicName, partition, offset });
+    }
+    member.loop = member.supervise(crashed);
+    return member;
+  }
+
+  async close(): Promise<void> {
+    this.closing.abort();
+    await this.consumer?.disconnect(); // waits for the handler and leaves the group
+    await this.loop;
+  }
+
+  /** Joins the group; the promise inside resolves with the reason when the consumer has crashed. */
+  private async open(): Promise<{ readonly crash: Promise<string> }> {
+    const { kafka, groupId, topicName, from } = this.options;
+    const consumer = kafka.consumer({
+      groupId,
+      allowAutoTopicCreation: false,
+      // The defaults of 5 s would make every join and every leave take that long.
+      maxWaitTimeInMs: 250,
+      heartbeatInterval: HEARTBEAT_MS,
+      sessionTimeout: SESSION_MS,
+      rebalanceTimeout: SESSION_MS,
+      // We make it anew ourselves: a restart that the library has scheduled would outlive a close.
+      retry: { retries: 3, initialRetryTime: 100, maxRetryTime: 1_000, restartOnFailure: () => Promise.resolve(false) },
+    });
+    this.consumer = consumer;
+    let failed: string | undefined;
+    const crash = new Promise<string>((resolve) => {
+      consumer.on(consumer.events.CRASH, ({ payload }) => {
+        failed = reasonOf(payload.error);
+        resolve(failed);
+      });
+    });
+    await consumer.connect();
+    await consumer.subscribe({ topics: [topicName], fromBeginning: from === undefined });
+    await consumer.run({
+      autoCommit: false,
+      eachBatchAutoResolve: false,
+      partitionsConsumedConcurrently: 4, // one message that comes again and again does not hold up other partitions
+      eachBatch: (payload) => this.handleBatch(consumer, payload),
+    });
+    if (failed !== undefined) throw new AssayError("BUS_UNAVAILABLE", `${groupId} could not be joined: ${failed}`);
+    return { crash };
+  }
+
+  private async supervise(current: { readonly crash: Promise<string> }): Promise<void> {
+    const { log, groupId } = this.options;
+    const { signal } = this.closing;
+    const closed = new Promise<undefined>((resolve) => signal.addEventListener("abort", () => resolve(undefined)));
+    let { crash } = current;
+    for (let tries = 0; !signal.aborted; ) {
+      const reason = await Promise.race([crash, closed]);
+      if (reason === undefined) return;
+      log.warn("a consumer is made anew", { groupId, reason });
+      await this.consumer?.disconnect().catch(() => undefined); // it is given up in any case
+      await pause(backOffMs(tries), undefined, { signal }).catch(() => undefined);
+      tries += 1;
+      if (signal.aborted) return;
+      try {
+        ({ crash } = await this.open());
+        tries = 0;
+        if (signal.aborted) await this.consumer?.disconnect();
+      } catch (error) {
+        crash = Promise.resolve(reasonOf(error));
+      }
+    }
+  }
+
+  /** The offset moves on only behind messages whose handler has resolved. */
+  private async handleBatch(consumer: Consumer, payload: EachBatchPayload): Promise<void> {
+    const { batch, resolveOffset, heartbeat, isRunning, isStale } = payload;
+    let handled: string | undefined;
+    try {
+      for (const record of batch.messages) {
+        if (!isRunning() || isStale() || !(await this.deliver(record, payload))) break;
+        resolveOffset(record.offset);
+        handled = record.offset;
+        await heartbeat();
+      }
+    } finally {
+      if (handled !== undefined) {
+        const offset = String(BigInt(handled) + 1n);
+        await consumer.commitOffsets([{ topic: batch.topic, partition: batch.partition, offset }]);
+      }
+    }
+  }
+
+  /** Whether the record is done with; it is tried until it is, or this member has to leave it to another. */
+  private async deliver(record: KafkaMessage, { batch, heartbeat, isRunning }: EachBatchPayload): Promise<boolean> {
+    const { log, topic } = this.options;
+    for (let tries = 0; isRunning() && !this.closing.signal.aborted; tries += 1) {
+      try {
+        const message = messageOf(topic, record);
+        if ("unreadable" in message) await this.bury(record, batch.partition, message.unreadable);
+        else await this.options.handler(message);
+        return true;
+      } catch (error) {
+        const { partition } = batch;
+        log.warn("message comes again", { topic, partition, offset: record.offset, reason: reasonOf(error) });
+        await this.waitBeating(backOffMs(tries), heartbeat);
+      }
+    }
+    return false;
+  }
+
+  /** Without beats the group would take this member for dead and give its partitions away. */
+  private async waitBeating(ms: number, heartbeat: () => Promise<void>): Promise<void> {
+    for (let left = ms; left > 0 && !this.closing.signal.aborted; left -= HEARTBEAT_MS) {
+      const { signal } = this.closing;
+      await pause(Math.min(left, HEARTBEAT_MS), undefined, { signal }).catch(() => undefined);
+      await heartbeat();
+    }
+  }
+
+  private async bury(record: KafkaMessage, partition: number, reason: string): Promise<void> {
+    const { producer, log, topicName, groupId, deadLetterTopic } = this.options;
+    const letter = deadLetterOf(record, { topic: topicName, partition, group: groupId, reason });
+    await producer.send({ topic: deadLetterTopic, acks: -1, messages: [letter] });
+    log.error("an unreadable message went to the dead letters", { topic: topicName, partition, reason });
+  }
+}
