@@ -247,6 +247,23 @@ describe("on Kafka, the bus", () => {
     await assert.rejects(bus.start(), { code: "BUS_UNAVAILABLE", retriable: true });
   });
 
+  it("does not spin while it is idle", () =>
+    withBus(async (bus) => {
+      await bus.subscribe(topics.events, "group", () => Promise.resolve());
+      const timers: number[] = [];
+      const set = globalThis.setTimeout;
+      const counted = Object.assign((...args: Parameters<typeof set>) => {
+        timers.push(args[1] ?? 0);
+        return set(...args);
+      }, set);
+      globalThis.setTimeout = counted;
+      const started = performance.now();
+      await eventually("two seconds to pass", () => performance.now() - started > 2_000);
+      globalThis.setTimeout = set;
+      // A fetch each 250 ms and some beats; the library unmended sets a timer each millisecond and connection.
+      assert.ok(timers.length < 200, `${timers.length} timers`);
+    }));
+
   it("goes on by itself after its topics were deleted and made anew", () =>
     withBus(async (bus, settings) => {
       const heard: string[] = [];
@@ -259,14 +276,13 @@ describe("on Kafka, the bus", () => {
       await deleteTopics(settings);
       await assert.rejects(bus.publish([testMessage("a", 2)]), { code: "BUS_UNAVAILABLE" });
       await createTopics(settings, shape, quietLog);
-      const later = testMessage("a", 3);
-      await eventually("the bus to publish again", () =>
-        bus.publish([later]).then(
-          () => true,
-          () => false,
-        ),
-      );
-      await eventually("the later message", () => heard.includes(later.eventId));
+      // A consumer that saw nothing of it reads on where it stood, behind as many new messages as it has read old ones.
+      let n = 3;
+      await eventually("a message of the new topic", async () => {
+        n += 1;
+        await bus.publish([testMessage("a", n)]).catch(() => undefined); // until the producer knows the new topic
+        return heard.length > 1;
+      });
     }));
 });
 

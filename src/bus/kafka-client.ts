@@ -1,6 +1,9 @@
+import { createRequire } from "node:module";
 import { Kafka, type KafkaConfig, type logCreator, logLevel } from "kafkajs";
 import { AssayError } from "../errors.js";
 import { type Log, reasonOf } from "../log.js";
+
+calmRequestQueues();
 
 /** Where Kafka is, and how to get in. */
 export interface KafkaSettings {
@@ -63,6 +66,22 @@ function logTo(log: Log): logCreator {
 
 function textOf(name: string, value: unknown): { [name: string]: string } {
   return typeof value === "string" ? { [name]: value } : {};
+}
+
+/**
+ * Version 2.2.4 sets a timer of a negative time after every check of a connection's queue, which checks it again a millisecond
+ * later: some per cent of a core for an idle service, and a warning of Node. With nothing to send there is nothing to check.
+ */
+function calmRequestQueues(): void {
+  const queue: unknown = createRequire(import.meta.url)("kafkajs/src/network/requestQueue/index.js");
+  const name = "scheduleCheckPendingRequests";
+  if (typeof queue !== "function") return;
+  const schedule: unknown = Reflect.get(queue.prototype, name);
+  if (typeof schedule !== "function") return;
+  const scheduleWhereNeeded = function (this: { pending: readonly unknown[]; throttledUntil: number }): void {
+    if (this.pending.length > 0 || this.throttledUntil > Date.now()) Reflect.apply(schedule, this, []);
+  };
+  Reflect.set(queue.prototype, name, scheduleWhereNeeded);
 }
 
 /** What the brokers refused or did not answer, as one of our errors. */

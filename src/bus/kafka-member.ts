@@ -25,6 +25,7 @@ export interface KafkaMemberOptions {
 const HEARTBEAT_MS = 500;
 const SESSION_MS = 10_000; // a member that died is missed after this
 const RETRY_MS_MAX = 5_000;
+const JOIN_TRIES = 6; // some ten seconds
 
 /** The pause before try number `tries`, from 100 ms doubling up to five seconds. */
 const backOffMs = (tries: number): number => Math.min(100 * 2 ** tries, RETRY_MS_MAX);
@@ -40,7 +41,7 @@ export class KafkaMember implements Subscription {
   /** Resolves once the member has its share of the partitions. */
   static async join(options: KafkaMemberOptions): Promise<KafkaMember> {
     const member = new KafkaMember(options);
-    const crashed = await member.open();
+    const crashed = await member.openPatiently();
     for (const { partition, offset } of options.from ?? []) {
       member.consumer?.seek({ topic: options.topicName, partition, offset });
     }
@@ -52,6 +53,18 @@ export class KafkaMember implements Subscription {
     this.closing.abort();
     await this.consumer?.disconnect(); // waits for the handler and leaves the group
     await this.loop;
+  }
+
+  /** A broker that has just started takes seconds to load its groups, and refuses to let anybody join meanwhile. */
+  private async openPatiently(): Promise<{ readonly crash: Promise<string> }> {
+    for (let tries = 0; ; tries += 1) {
+      try {
+        return await this.open();
+      } catch (error) {
+        if (tries === JOIN_TRIES) throw error;
+        await pause(backOffMs(tries));
+      }
+    }
   }
 
   /** Joins the group; the promise inside resolves with the reason when the consumer has crashed. */
@@ -66,6 +79,9 @@ export class KafkaMember implements Subscription {
       sessionTimeout: SESSION_MS,
       rebalanceTimeout: SESSION_MS,
       // We make it anew ourselves: a restart that the library has scheduled would outlive a close.
+      metadataMaxAge: 30_000, // so soon are added partitions seen
+      // Few tries: a consumer that is made anew asks for its offsets again, one that goes on may stand behind the end of a
+      // topic that was deleted and made anew meanwhile.
       retry: { retries: 3, initialRetryTime: 100, maxRetryTime: 1_000, restartOnFailure: () => Promise.resolve(false) },
     });
     this.consumer = consumer;
@@ -76,16 +92,25 @@ export class KafkaMember implements Subscription {
         resolve(failed);
       });
     });
-    await consumer.connect();
-    await consumer.subscribe({ topics: [topicName], fromBeginning: from === undefined });
-    await consumer.run({
+    try {
+      await consumer.connect();
+      await consumer.subscribe({ topics: [topicName], fromBeginning: from === undefined });
+      await this.run(consumer);
+      if (failed !== undefined) throw new AssayError("BUS_UNAVAILABLE", `${groupId} could not be joined: ${failed}`);
+    } catch (error) {
+      await consumer.disconnect().catch(() => undefined); // what went wrong first is what counts
+      throw error;
+    }
+    return { crash };
+  }
+
+  private run(consumer: Consumer): Promise<void> {
+    return consumer.run({
       autoCommit: false,
       eachBatchAutoResolve: false,
       partitionsConsumedConcurrently: 4, // one message that comes again and again does not hold up other partitions
       eachBatch: (payload) => this.handleBatch(consumer, payload),
     });
-    if (failed !== undefined) throw new AssayError("BUS_UNAVAILABLE", `${groupId} could not be joined: ${failed}`);
-    return { crash };
   }
 
   private async supervise(current: { readonly crash: Promise<string> }): Promise<void> {
