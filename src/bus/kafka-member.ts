@@ -1,10 +1,10 @@
 import { setTimeout as pause } from "node:timers/promises";
-import type { Consumer, EachBatchPayload, Kafka, KafkaMessage, Producer } from "kafkajs";
+import type { Consumer, Kafka, Producer } from "kafkajs";
 import type { Topic } from "../domain/messages.js";
 import { AssayError } from "../errors.js";
 import { type Log, reasonOf } from "../log.js";
 import type { Handler, Subscription } from "./bus.js";
-import { deadLetterOf, messageOf } from "./kafka-records.js";
+import { backOffMs, deliverBatch, HEARTBEAT_MS } from "./kafka-delivery.js";
 
 /** What a member of a consumer group works with. */
 export interface KafkaMemberOptions {
@@ -22,13 +22,8 @@ export interface KafkaMemberOptions {
   readonly from?: readonly { readonly partition: number; readonly offset: string }[] | undefined;
 }
 
-const HEARTBEAT_MS = 500;
 const SESSION_MS = 10_000; // a member that died is missed after this
-const RETRY_MS_MAX = 5_000;
 const JOIN_TRIES = 6; // some ten seconds
-
-/** The pause before try number `tries`, from 100 ms doubling up to five seconds. */
-const backOffMs = (tries: number): number => Math.min(100 * 2 ** tries, RETRY_MS_MAX);
 
 /** One consumer. When the library gives it up, it is made anew, for as long as the member is wanted. */
 export class KafkaMember implements Subscription {
@@ -109,7 +104,7 @@ export class KafkaMember implements Subscription {
       autoCommit: false,
       eachBatchAutoResolve: false,
       partitionsConsumedConcurrently: 4, // one message that comes again and again does not hold up other partitions
-      eachBatch: (payload) => this.handleBatch(consumer, payload),
+      eachBatch: (batch) => deliverBatch({ ...this.options, consumer, closing: this.closing.signal }, batch),
     });
   }
 
@@ -134,58 +129,5 @@ export class KafkaMember implements Subscription {
         crash = Promise.resolve(reasonOf(error));
       }
     }
-  }
-
-  /** The offset moves on only behind messages whose handler has resolved. */
-  private async handleBatch(consumer: Consumer, payload: EachBatchPayload): Promise<void> {
-    const { batch, resolveOffset, heartbeat, isRunning, isStale } = payload;
-    let handled: string | undefined;
-    try {
-      for (const record of batch.messages) {
-        if (!isRunning() || isStale() || !(await this.deliver(record, payload))) break;
-        resolveOffset(record.offset);
-        handled = record.offset;
-        await heartbeat();
-      }
-    } finally {
-      if (handled !== undefined) {
-        const offset = String(BigInt(handled) + 1n);
-        await consumer.commitOffsets([{ topic: batch.topic, partition: batch.partition, offset }]);
-      }
-    }
-  }
-
-  /** Whether the record is done with; it is tried until it is, or this member has to leave it to another. */
-  private async deliver(record: KafkaMessage, { batch, heartbeat, isRunning }: EachBatchPayload): Promise<boolean> {
-    const { log, topic } = this.options;
-    for (let tries = 0; isRunning() && !this.closing.signal.aborted; tries += 1) {
-      try {
-        const message = messageOf(topic, record);
-        if ("unreadable" in message) await this.bury(record, batch.partition, message.unreadable);
-        else await this.options.handler(message);
-        return true;
-      } catch (error) {
-        const { partition } = batch;
-        log.warn("message comes again", { topic, partition, offset: record.offset, reason: reasonOf(error) });
-        await this.waitBeating(backOffMs(tries), heartbeat);
-      }
-    }
-    return false;
-  }
-
-  /** Without beats the group would take this member for dead and give its partitions away. */
-  private async waitBeating(ms: number, heartbeat: () => Promise<void>): Promise<void> {
-    for (let left = ms; left > 0 && !this.closing.signal.aborted; left -= HEARTBEAT_MS) {
-      const { signal } = this.closing;
-      await pause(Math.min(left, HEARTBEAT_MS), undefined, { signal }).catch(() => undefined);
-      await heartbeat();
-    }
-  }
-
-  private async bury(record: KafkaMessage, partition: number, reason: string): Promise<void> {
-    const { producer, log, topicName, groupId, deadLetterTopic } = this.options;
-    const letter = deadLetterOf(record, { topic: topicName, partition, group: groupId, reason });
-    await producer.send({ topic: deadLetterTopic, acks: -1, messages: [letter] });
-    log.error("an unreadable message went to the dead letters", { topic: topicName, partition, reason });
   }
 }
