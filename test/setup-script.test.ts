@@ -29,7 +29,7 @@ describe("npm run", () => {
   it("refuses a verb that it does not know and lists those that it does", async () => {
     const { code, stderr } = await node(["scripts/run.mjs", "tset"], { cwd: projectFolder() });
     assert.equal(code, 64);
-    assert.match(stderr, /Wanted one of start, demo, .*but got tset/);
+    assert.match(stderr, /Wanted one of start, topics, demo, .*but got tset/);
   });
 
   it("fails when a word names no test", async () => {
