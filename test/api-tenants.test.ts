@@ -8,12 +8,12 @@ import { fullTenant, maskedAnswer, putPart, startWork, strangerOf, type TenantId
 import { data, ERRORS, submit } from "./support/requests.js";
 
 const test = await testApi();
+await startWork(test);
 const { api, holder: owner, databases } = test;
 let ids: TenantIds = {};
 /** Whoever must see nothing of the owner: another tenant, and another project of the same tenant. */
 const strangers: { [name: string]: Holder } = {};
 before(async () => {
-  await startWork(test);
   ids = await fullTenant(test, owner);
   strangers["another tenant"] = await test.newHolder();
   strangers["another project of the tenant"] = await test.newKeyOf({ ...owner.caller, projectId: await newProject() });

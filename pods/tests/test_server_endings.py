@@ -107,6 +107,9 @@ def test_a_kill_from_outside_names_the_exit_status(pod):
     [
         ("bad_input", run_pb2.ERROR_CLASS_BAD_INPUT, "MODEL_UNSAFE", "wanted safetensors, but got a pickle"),
         ("run_error", run_pb2.ERROR_CLASS_UNKNOWN, "CONTROL_FAILED", "wanted a control that holds, but it failed"),
+        ("unreachable", run_pb2.ERROR_CLASS_TRANSIENT, "MODEL_UNREACHABLE", "wanted the hub, which did not answer"),
+        ("hostile", run_pb2.ERROR_CLASS_BAD_INPUT, "DATASET_INVALID", "row a b [31m : wanted a text"),
+        ("tensor_disk", run_pb2.ERROR_CLASS_TRANSIENT, "DISK_FULL", "No space left on device"),
         ("memory", run_pb2.ERROR_CLASS_OOM, "OUT_OF_MEMORY", "MemoryError: wanted 1 TiB"),
         ("disk", run_pb2.ERROR_CLASS_TRANSIENT, "DISK_FULL", "No space left on device"),
         ("error", run_pb2.ERROR_CLASS_UNKNOWN, "RUN_FAILED", "RuntimeError: the secret"),

@@ -27,6 +27,7 @@ export interface SubscriptionParts {
   readonly documents: DocumentCheck;
   readonly log: Log;
   readonly contextOf: (caller: Context["caller"]) => Context;
+  readonly keyRecheckMs: number;
 }
 
 /** What a connection remembers once its key was found good. */
@@ -44,7 +45,6 @@ const FORBIDDEN = 4403;
 
 const SUBSCRIPTIONS_MAX = 100;
 const CONNECTIONS_PER_KEY_MAX = 100;
-const RECHECK_MS = 15_000;
 
 /** Serves subscriptions over graphql-transport-ws. The key comes in the connection's parameters, or as a header. */
 export class SubscriptionEndpoint {
@@ -112,7 +112,7 @@ export class SubscriptionEndpoint {
           extra.socket.close(UNAUTHORIZED, "Unauthorized");
         else log.warn("key could not be checked again", { reason: reasonOf(thrown) });
       });
-    }, RECHECK_MS);
+    }, this.#parts.keyRecheckMs);
     extra.socket.once("close", () => {
       clearInterval(timer);
       const held = (this.#connections.get(keyId) ?? 1) - 1;

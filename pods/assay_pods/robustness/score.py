@@ -75,7 +75,7 @@ def _model_scorer(model: Any, plan: Plan, report: Callable[[int, int], None], en
         for chunk in chunks_of(plan.tree, paths, NODES_PER_BATCH):
             batch = batch_of(plan.tree, [paths[place] for place in chunk], with_end=False).to(model.device)
             hidden, span = enter(batch)
-            sums = batch.membership @ edge_logprobs(model, batch, run_blocks(model, batch, hidden, span))
+            sums = batch.sum_by_text(edge_logprobs(model, batch, run_blocks(model, batch, hidden, span)))
             for place, value in zip(chunk, sums.tolist(), strict=True):
                 scores[place] = value
             done += len(chunk)
