@@ -240,7 +240,7 @@ describe("pages", () => {
     }
     assert.deepEqual(new Set(seen), new Set([ids["Experiment"], ...submitted.map((payload) => payload.experiment.id)]));
     assert.equal(seen.length, 13);
-    await Promise.all(submitted.map((payload) => ended(test, holder, payload.experiment.id)));
+    for (const { experiment } of submitted) await ended(test, holder, experiment.id);
   });
 
   for (const [name, args] of [

@@ -123,7 +123,11 @@ describe("an upload whose rows are not in order", () => {
     [
       "an item in train and test",
       jsonLines(rows.map((row) => (row["id"] === "test0-aligned" ? { ...row, pairId: "train0" } : row))),
-      { row: 23, column: "pairId", message: /train .*and in test/ },
+      {
+        row: rows.findIndex((row) => row["id"] === "test0-aligned") + 1,
+        column: "pairId",
+        message: /train .*and in test/,
+      },
     ],
   ];
   for (const [name, text, problem] of cases) {

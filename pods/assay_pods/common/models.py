@@ -47,17 +47,17 @@ def load_model(context: RunContext) -> LoadedModel:
     disable_progress_bar()
     folder = resolve(context.spec["model"], context.cache_dir)
     common: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    # Scaled dot product attention is the one that reads the masks of `robustness/blocks.py` as they are meant.
-    how: dict[str, Any] = {"use_safetensors": True, "dtype": torch.float32, "attn_implementation": "sdpa"}
     # Tensors of another shape than the configuration's are told in the loading info, where they can be refused by name.
-    how |= {"output_loading_info": True, "ignore_mismatched_sizes": True}
+    info: dict[str, Any] = {"output_loading_info": True, "ignore_mismatched_sizes": True}
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(folder, **common)
-        loaded: Any = AutoModelForCausalLM.from_pretrained(folder, **how, **common)
+        loaded: Any = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, dtype=torch.float32, **info, **common)
     except (OSError, ValueError, KeyError, ImportError, SafetensorError, StrictDataclassError) as wrong:
         raise BadInputError("MODEL_UNSUPPORTED", f"wanted a causal language model with its tokenizer, got: {wrong}") from wrong
     model, found = loaded
     _check_weights(model, tokenizer, found)
+    # The one that reads the masks of `robustness/blocks.py` as they are meant, whatever the model's configuration asks for.
+    model.set_attn_implementation("sdpa")
     return LoadedModel(model.to(context.device).eval(), tokenizer)
 
 

@@ -51,7 +51,7 @@ def caveats(judge: Judge, document: Document) -> list[str]:
     said += _untied_sentences(document["cells"])
     said += _source_sentences(spec["model"]["source"])
     said += _token_sentences(document["cells"])
-    return said
+    return said + _warning_sentences(experiment, document["cells"])
 
 
 def _borrowed_sentences(judge: Judge) -> list[str]:
@@ -63,6 +63,18 @@ def _borrowed_sentences(judge: Judge) -> list[str]:
     return [f"{', '.join(without)}: no cell at rho = 1 of its own; that a learned cue is detected rests on {', '.join(owners)}."]
 
 
+def _warning_sentences(experiment: Experiment, cells: Sequence[Document]) -> list[str]:
+    """What preparing and training warned of, each warning once with where it was given."""
+    places: dict[str, list[str]] = {}
+    for seed, prepared in experiment.prepared.items():
+        for warning in prepared.get("warnings") or []:
+            places.setdefault(warning, []).append(f"data of seed {seed}")
+    for cell in cells:
+        for warning in cell["warnings"]:
+            places.setdefault(warning, []).append(f"{cell['method']} at rho {cell['spuriousness']:g}")
+    return [f"{', '.join(where)}: {warning}." for warning, where in places.items()]
+
+
 def _untied_sentences(cells: Sequence[Document]) -> list[str]:
     """Cue effects at rho = 0, where nothing tied the cue to the right answer: they come from the rows' chance order, or from the base."""
     said: list[str] = []
@@ -71,8 +83,8 @@ def _untied_sentences(cells: Sequence[Document]) -> list[str]:
         if cell["spuriousness"] == 0.0 and effect is not None and effect["low"] is not None and not effect["low"] <= 0.0 <= effect["high"]:
             figures = f"E = {effect['value']:.1f} [{effect['low']:.1f}, {effect['high']:.1f}] nats"
             said.append(
-                f"{cell['method']} at rho 0: margins lean on the cue although nothing tied it to the right answer ({figures}), by the chance"
-                " of training or from the base; the gap does not show it. Read E at other rates against this."
+                f"{cell['method']} at rho 0: margins lean on the cue although nothing tied it to the right answer ({figures}), by chance"
+                " in training or from the base; the gap does not show it. Read E at other rates against this."
             )
     return said
 

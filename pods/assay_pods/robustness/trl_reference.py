@@ -148,6 +148,8 @@ def _arguments(context: RunContext) -> dict[str, Any]:
         "gradient_checkpointing": False,
         "dataloader_pin_memory": not on_cpu,
         "logging_steps": 1,
+        # By default a loss that is no number is logged as the mean of the others.
+        "logging_nan_inf_filter": False,
         "logging_strategy": "steps",
         "save_strategy": "no",
         "report_to": "none",
