@@ -39,10 +39,9 @@ describe("an upload in order", () => {
     assert.equal(experiment.runs.edges[1].node.cell.task, null);
   });
 
-  it("completed again answers the same version", async () => {
-    const bytes = Buffer.concat([good, Buffer.from(" ".repeat(0))]);
-    const first = await upload(test, holder, bytes, "twice");
-    const begun = await beginUpload(test, holder, bytes, { name: "twice" });
+  it("begun again for bytes that its data set has needs nothing sent", async () => {
+    const first = await upload(test, holder, good, "twice");
+    const begun = await beginUpload(test, holder, good, { name: "twice" });
     assert.equal(begun.existing.id, first.version.id);
     assert.deepEqual([begun.uploadId, begun.parts], [null, []]);
   });
