@@ -214,6 +214,20 @@ describe("pages", () => {
     }
     assert.equal(new Set(files).size, 22);
     assert.equal(files.length, 22);
+    const lastOf = `query ($id: ID!, $before: String) { experiment(id: $id) {
+      artifacts(last: 5, before: $before) { edges { node { id } } pageInfo { hasNextPage hasPreviousPage } } } }`;
+    for (const [before, end] of [
+      [null, 22],
+      [Buffer.from(uuidIn(files[17] ?? "")).toString("base64url"), 17],
+    ] as const) {
+      const { experiment } = await data(test, holder, lastOf, { id: ids["Experiment"], before });
+      const { edges, pageInfo } = experiment.artifacts;
+      assert.deepEqual(
+        edges.map((edge: { node: { id: string } }) => edge.node.id),
+        files.slice(end - 5, end),
+      );
+      assert.deepEqual([pageInfo.hasNextPage, pageInfo.hasPreviousPage], [end < 22, true]);
+    }
     assert.deepEqual(
       sequences,
       [...new Set(sequences)].sort((a, b) => a - b),
@@ -277,4 +291,9 @@ interface RunPage {
     readonly startCursor: string | null;
     readonly endCursor: string | null;
   };
+}
+
+/** The UUID in a global id, which is what the cursors of files hold. */
+function uuidIn(id: string): string {
+  return Buffer.from(id, "base64url").toString("utf8").split(":")[1] ?? "";
 }

@@ -3,7 +3,7 @@ import { before, describe, it } from "node:test";
 import { createClient } from "graphql-ws";
 import { nodeKinds } from "../src/api/ids.js";
 import { newId } from "../src/domain/digest.js";
-import { ask, type Holder, idOf, testApi } from "./support/api.js";
+import { ask, asOwner, type Holder, idOf, testApi } from "./support/api.js";
 import { fullTenant, maskedAnswer, putPart, startWork, strangerOf, type TenantIds } from "./support/fixture.js";
 import { data, ERRORS, submit } from "./support/requests.js";
 
@@ -21,14 +21,11 @@ before(async () => {
 
 async function newProject(): Promise<string> {
   const id = newId();
-  await databases.app.withTenant(owner.caller.tenantId, (tx) =>
-    tx.run(
-      {
-        name: "test-new-project",
-        text: "insert into project (tenant_id, id, slug, name) values ($1, $2, 'other', 'Other')",
-      },
-      [owner.caller.tenantId, id],
-    ),
+  await asOwner(databases, owner.caller.tenantId, (client) =>
+    client.query("insert into project (tenant_id, id, slug, name) values ($1, $2, 'other', 'Other')", [
+      owner.caller.tenantId,
+      id,
+    ]),
   );
   return id;
 }

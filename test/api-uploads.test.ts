@@ -69,6 +69,18 @@ describe("an upload that is not what was declared", () => {
     });
   }
 
+  it("is refused when its digest is right and its size is not, also for bytes that are here already", async () => {
+    const bytes = Buffer.from("fewer bytes than declared");
+    const begun = await beginUpload(test, holder, bytes, { name: "size", bytes: bytes.length + 1 });
+    const sent = await putPart(holder, begun.parts[0].url, bytes);
+    assert.equal(sent.status, 400);
+    assert.match(sent.text, /bytes: wanted the 25 bytes that came, but got 26/);
+    await upload(test, holder, good, "right size");
+    const again = await beginUpload(test, holder, good, { name: "wrong size", bytes: good.length + 1 });
+    const { version, errors } = await completeUpload(test, holder, { uploadId: again.uploadId });
+    assert.deepEqual([version, errors[0].code], [null, "STATE_CONFLICT"]);
+  });
+
   it("is refused when it goes on beyond its size without saying so", async () => {
     const begun = await beginUpload(test, holder, good, { name: "endless" });
     const endless = new ReadableStream({ pull: (controller) => controller.enqueue(Buffer.alloc(2 ** 16, 0x20)) });

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { connect } from "node:net";
 import { describe, it } from "node:test";
 import { createClient } from "graphql-ws";
 import WebSocket from "ws";
@@ -187,6 +188,40 @@ describe("a connection", () => {
 
   it("is refused with 4403 for a key that may not read", async () => {
     assert.equal(await closeCode([init((await newKeyOf(holder.caller, { scopes: ["SUBMIT"] })).key)]), 4403);
+  });
+
+  it("that ended while its key was looked up is counted no longer", async (t) => {
+    const look = databases.app.withoutTenant.bind(databases.app);
+    const gone: Promise<unknown>[] = [];
+    const fresh = await newKeyOf(holder.caller);
+    t.mock.method(databases.app, "withoutTenant", async (work: Parameters<typeof look>[0]) => {
+      await Promise.all(gone);
+      return look(work);
+    });
+    for (let i = 0; i < 101; i += 1) {
+      const socket = new WebSocket(url, "graphql-transport-ws");
+      gone.push(new Promise((resolve) => socket.once("close", resolve)));
+      socket.on("open", () => socket.send(JSON.stringify(init(fresh.key)), () => socket.terminate()));
+    }
+    await Promise.all(gone);
+    t.mock.restoreAll();
+    const socket = new WebSocket(url, "graphql-transport-ws");
+    socket.on("open", () => socket.send(JSON.stringify(init(fresh.key))));
+    const answer = new Promise((resolve) => socket.once("message", resolve).once("close", resolve));
+    assert.match(String(await answer), /connection_ack/);
+    socket.terminate();
+  });
+
+  it("that asks for another path and breaks off harms nobody", async () => {
+    const requests = Array.from({ length: 50 }, () => {
+      const socket = connect(api.port, "127.0.0.1");
+      socket.on("error", () => undefined); // it is this side that breaks off
+      socket.write("GET /elsewhere HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n");
+      socket.once("connect", () => setImmediate(() => socket.resetAndDestroy()));
+      return new Promise((resolve) => socket.once("close", resolve));
+    });
+    await Promise.all(requests);
+    assert.equal((await fetch(`${api.url}/healthz`)).status, 200);
   });
 
   it("is refused to a page of another site", async () => {

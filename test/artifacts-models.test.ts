@@ -52,6 +52,7 @@ describe("a model folder that must not be loaded", () => {
       (file): [string, Record<string, string>, string] => [`pickled weights ${file}`, { [file]: "x" }, file],
     ),
     ["code", { "modeling_custom.py": "print()" }, "modeling_custom.py"],
+    ["an adapter", { "adapter_config.json": '{"base_model_name_or_path":"/etc"}' }, "adapter_config.json"],
     ["auto_map in its configuration", { "config.json": '{"auto_map":{"AutoModel":"x.Y"}}' }, "config.json"],
     [
       "auto_map in its tokenizer's configuration",
@@ -95,6 +96,11 @@ describe("a model folder that must not be loaded", () => {
       await assert.rejects(readModelFolder(modelFolder(files), []), isUnsafe(file));
     });
   }
+
+  it("is refused without a word of what else lies in it", async () => {
+    const path = modelFolder({ "config.json": null, "payroll.txt": "x" });
+    await assert.rejects(readModelFolder(path, []), (error: Error) => !error.message.includes("payroll"));
+  });
 
   it("is refused when a file is a link out of it", async () => {
     const path = modelFolder({ "model.safetensors": null });

@@ -11,7 +11,7 @@ import {
 } from "graphql";
 import type { ServerOptions, SubscribePayload } from "graphql-ws";
 import { type Extra, useServer as serveSockets } from "graphql-ws/use/ws";
-import { WebSocketServer } from "ws";
+import { WebSocket, WebSocketServer } from "ws";
 import { unsafeIn } from "../domain/json-text.js";
 import { AssayError } from "../errors.js";
 import { type Log, reasonOf } from "../log.js";
@@ -84,6 +84,8 @@ export class SubscriptionEndpoint {
     const authorization = authorizationOf(connectionParams) ?? extra.request.headers.authorization;
     try {
       const caller = await this.#parts.keys.caller(authorization);
+      // One that closed meanwhile would be counted for ever: its "close" has come already.
+      if (extra.socket.readyState !== WebSocket.OPEN) return false;
       const held = this.#connections.get(caller.keyId) ?? 0;
       if (!caller.scopes.includes("READ") || held >= CONNECTIONS_PER_KEY_MAX) {
         extra.socket.close(FORBIDDEN, "Forbidden");

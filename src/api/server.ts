@@ -168,6 +168,9 @@ function listeningServer(router: Router, subscriptions: SubscriptionEndpoint, he
   server.on("upgrade", (request, socket, head) => {
     const { sockets } = subscriptions;
     if (request.url?.split("?")[0] !== "/graphql" || SubscriptionEndpoint.isForeign(request)) {
+      // Nobody else listens to this socket any more, and an error that nobody hears ends the process.
+      socket.on("error", () => socket.destroy());
+      socket.once("finish", () => socket.destroy());
       socket.end("HTTP/1.1 403 Forbidden\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
       return;
     }

@@ -34,6 +34,9 @@ const code = new Set([".py", ".pyc", ".pyd", ".so", ".dll", ".dylib", ".sh"]);
 
 const vocabularies = new Set(["tokenizer.json", "vocab.json", "added_tokens.json"]);
 
+/** Whoever names a folder is not told what lies in it. */
+const NONE = "a folder without one";
+
 const CONFIG_BYTES_MAX = 64 * 2 ** 20;
 const FILES_MAX = 1_000;
 
@@ -95,12 +98,13 @@ function checkNames(names: readonly string[]): void {
       throw unsafe(name, "safetensors weights only", `${name}, whose format can run code when it is loaded`);
     if (code.has(extension)) throw unsafe(name, "no code", name);
   }
-  if (!names.includes("config.json")) throw unsafe(null, "a file config.json", names.join(", "));
-  if (!names.some((name) => name.endsWith(".safetensors")))
-    throw unsafe(null, "a file *.safetensors", names.join(", "));
+  // An adapter names its base model itself, so the folder's digest would not cover what is loaded.
+  if (names.includes("adapter_config.json")) throw unsafe("adapter_config.json", "a whole model", "an adapter of one");
+  if (!names.includes("config.json")) throw unsafe(null, "a file config.json", NONE);
+  if (!names.some((name) => name.endsWith(".safetensors"))) throw unsafe(null, "a file *.safetensors", NONE);
   const tokenizer = ["tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt"];
   if (!names.some((name) => tokenizer.includes(name)))
-    throw unsafe(null, `one of the files ${tokenizer.join(", ")}`, names.join(", "));
+    throw unsafe(null, `one of the files ${tokenizer.join(", ")}`, NONE);
 }
 
 /** Links may rename files of the folder, but not bring in what lies elsewhere on the machine. */
