@@ -380,14 +380,22 @@ end $$;
 grant usage on schema public to assay_app, assay_work;
 grant select on run_transition to assay_app, assay_work;
 grant select on tenant to assay_app;
-grant select, insert on project, api_key, artifact, model, dataset, dataset_version, dataset_upload, experiment, run, run_event, event,
-  idempotency, outbox to assay_app;
-grant update on api_key, dataset_upload, experiment, run to assay_app;
-grant select on attempt, result, run_artifact, usage to assay_app;
+grant select on project, api_key, attempt, result, run_artifact, usage to assay_app;
+grant select, insert on artifact, model, dataset, dataset_version, dataset_upload, experiment, run, run_event, event, idempotency, outbox
+  to assay_app;
+-- By column: what was asked for, its digests and who asked never change, whichever role is taken over.
+grant update (completed_at) on dataset_upload to assay_app;
+grant update (stage, open_runs, next_seq, cancel_mode, cancel_reason, cancel_requested_at, ended_at) on experiment to assay_app;
+grant update (state, state_reason, not_before, cancel_mode, terminal_at) on run to assay_app;
 
 grant select on experiment, run, attempt, result, run_artifact, usage, late_write, event, outbox, inbox, artifact, run_event, dispatcher to assay_work;
 grant insert on artifact, attempt, run_event, result, run_artifact, usage, late_write, event, outbox, inbox, dispatcher to assay_work;
-grant update on experiment, run, attempt, outbox, dispatcher to assay_work;
+grant update (stage, open_runs, next_seq, ended_at) on experiment to assay_work;
+grant update (state, state_reason, partial, epoch, attempt, disruptions, lease_owner, lease_until, not_before, error_class, error_code,
+              error_message, error_stage, progress, terminal_at) on run to assay_work;
+grant update (last_sequence, ended_at, outcome, error_class, error_code, error_message) on attempt to assay_work;
+grant update (published_at) on outbox to assay_work;
+grant update (beat_at) on dispatcher to assay_work;
 grant delete on dispatcher, inbox, outbox to assay_work;
 grant select on api_key to assay_work;
 

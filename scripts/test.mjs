@@ -3,6 +3,9 @@ import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import { filesBelow, pinnedNode, projectEnv, root, runToEnd, SetupError } from "./toolbox.mjs";
 
+/** A test file that hangs is given up after this time, so that the others still have their say. */
+const hangMs = 900_000;
+
 const lanes = [
   { name: "node", files: () => filesBelow(join("dist", "test"), [".test.js"]), run: runNode, counts: nodeCounts },
   {
@@ -60,7 +63,15 @@ function runNode(files, record) {
   ];
   const withPostgres = join(root, "dist", "test", "support", "run-with-postgres.js");
   const paths = files.map((file) => join(root, file));
-  return runToEnd(pinnedNode, [withPostgres, pinnedNode, "--enable-source-maps", "--test", ...reporters, ...paths]);
+  return runToEnd(pinnedNode, [
+    withPostgres,
+    pinnedNode,
+    "--enable-source-maps",
+    "--test",
+    `--test-timeout=${hangMs}`,
+    ...reporters,
+    ...paths,
+  ]);
 }
 
 function nodeCounts(record) {

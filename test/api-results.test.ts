@@ -7,10 +7,10 @@ import { ESTIMATES, ended, fullTenant, startWork, type TenantIds } from "./suppo
 import { data, specFor, submit } from "./support/requests.js";
 
 const test = await testApi();
+await startWork(test);
 const { holder, api } = test;
 let ids: TenantIds = {};
 before(async () => {
-  await startWork(test);
   ids = await fullTenant(test, holder);
 });
 
@@ -145,41 +145,55 @@ describe("pages", () => {
   const page = (args: string): string => `query ($id: ID!, $cursor: String) { experiment(id: $id) { runs(${args}) {
     edges { cursor node { id } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } } }`;
 
-  /** Walks a connection in one direction, in pages of four, and gives the ids of each page. */
-  async function walk(direction: "first" | "last"): Promise<string[][]> {
+  /** Walks a connection forwards in pages of four and gives the ids of each page. */
+  async function forwards(): Promise<string[][]> {
     const pages: string[][] = [];
-    let cursor: string | null = null;
-    for (;;) {
-      const args = direction === "first" ? "first: 4, after: $cursor" : "last: 4, before: $cursor";
-      const { experiment }: { experiment: { runs: RunPage } } = await data(test, holder, page(args), {
+    for (let cursor: string | null = null, more = true; more; ) {
+      const { experiment }: RunsAnswer = await data(test, holder, page("first: 4, after: $cursor"), {
         id: ids["Experiment"],
         cursor,
       });
-      const { edges, pageInfo } = experiment.runs;
-      pages.push(edges.map((edge) => edge.node.id));
-      assert.equal(pageInfo.startCursor, edges[0]?.cursor);
-      assert.equal(pageInfo.endCursor, edges.at(-1)?.cursor);
-      const more = direction === "first" ? pageInfo.hasNextPage : pageInfo.hasPreviousPage;
-      const behind = direction === "first" ? pageInfo.hasPreviousPage : pageInfo.hasNextPage;
-      assert.equal(behind, pages.length > 1);
-      if (!more) return pages;
-      cursor = direction === "first" ? pageInfo.endCursor : pageInfo.startCursor;
+      pages.push(idsOf(experiment.runs));
+      assert.equal(experiment.runs.pageInfo.hasPreviousPage, pages.length > 1);
+      ({ hasNextPage: more, endCursor: cursor } = experiment.runs.pageInfo);
     }
+    return pages;
+  }
+
+  /** The same, backwards. */
+  async function backwards(): Promise<string[][]> {
+    const pages: string[][] = [];
+    for (let cursor: string | null = null, more = true; more; ) {
+      const { experiment }: RunsAnswer = await data(test, holder, page("last: 4, before: $cursor"), {
+        id: ids["Experiment"],
+        cursor,
+      });
+      pages.push(idsOf(experiment.runs));
+      assert.equal(experiment.runs.pageInfo.hasNextPage, pages.length > 1);
+      ({ hasPreviousPage: more, startCursor: cursor } = experiment.runs.pageInfo);
+    }
+    return pages;
+  }
+
+  function idsOf({ edges, pageInfo }: RunPage): string[] {
+    assert.equal(pageInfo.startCursor, edges[0]?.cursor);
+    assert.equal(pageInfo.endCursor, edges.at(-1)?.cursor);
+    return edges.map((edge) => edge.node.id);
   }
 
   it("walk a list forwards and backwards over the same things", async () => {
-    const forwards = await walk("first");
-    const backwards = await walk("last");
+    const onwards = await forwards();
+    const back = await backwards();
     assert.deepEqual(
-      forwards.map((ids) => ids.length),
+      onwards.map((ids) => ids.length),
       [4, 4, 2],
     );
     assert.deepEqual(
-      backwards.map((ids) => ids.length),
+      back.map((ids) => ids.length),
       [4, 4, 2],
     );
-    assert.deepEqual(backwards.reverse().flat(), forwards.flat());
-    assert.equal(new Set(forwards.flat()).size, 10);
+    assert.deepEqual(back.reverse().flat(), onwards.flat());
+    assert.equal(new Set(onwards.flat()).size, 10);
   });
 
   it("of events and artifacts walk too", async () => {
@@ -200,6 +214,20 @@ describe("pages", () => {
     }
     assert.equal(new Set(files).size, 22);
     assert.equal(files.length, 22);
+    const lastOf = `query ($id: ID!, $before: String) { experiment(id: $id) {
+      artifacts(last: 5, before: $before) { edges { node { id } } pageInfo { hasNextPage hasPreviousPage } } } }`;
+    for (const [before, end] of [
+      [null, 22],
+      [Buffer.from(uuidIn(files[17] ?? "")).toString("base64url"), 17],
+    ] as const) {
+      const { experiment } = await data(test, holder, lastOf, { id: ids["Experiment"], before });
+      const { edges, pageInfo } = experiment.artifacts;
+      assert.deepEqual(
+        edges.map((edge: { node: { id: string } }) => edge.node.id),
+        files.slice(end - 5, end),
+      );
+      assert.deepEqual([pageInfo.hasNextPage, pageInfo.hasPreviousPage], [end < 22, true]);
+    }
     assert.deepEqual(
       sequences,
       [...new Set(sequences)].sort((a, b) => a - b),
@@ -226,7 +254,7 @@ describe("pages", () => {
     }
     assert.deepEqual(new Set(seen), new Set([ids["Experiment"], ...submitted.map((payload) => payload.experiment.id)]));
     assert.equal(seen.length, 13);
-    await Promise.all(submitted.map((payload) => ended(test, holder, payload.experiment.id)));
+    for (const { experiment } of submitted) await ended(test, holder, experiment.id);
   });
 
   for (const [name, args] of [
@@ -251,6 +279,10 @@ describe("pages", () => {
   }
 });
 
+interface RunsAnswer {
+  readonly experiment: { readonly runs: RunPage };
+}
+
 interface RunPage {
   readonly edges: readonly { readonly cursor: string; readonly node: { readonly id: string } }[];
   readonly pageInfo: {
@@ -259,4 +291,9 @@ interface RunPage {
     readonly startCursor: string | null;
     readonly endCursor: string | null;
   };
+}
+
+/** The UUID in a global id, which is what the cursors of files hold. */
+function uuidIn(id: string): string {
+  return Buffer.from(id, "base64url").toString("utf8").split(":")[1] ?? "";
 }

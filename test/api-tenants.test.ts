@@ -3,17 +3,17 @@ import { before, describe, it } from "node:test";
 import { createClient } from "graphql-ws";
 import { nodeKinds } from "../src/api/ids.js";
 import { newId } from "../src/domain/digest.js";
-import { ask, type Holder, idOf, testApi } from "./support/api.js";
+import { ask, asOwner, type Holder, idOf, testApi } from "./support/api.js";
 import { fullTenant, maskedAnswer, putPart, startWork, strangerOf, type TenantIds } from "./support/fixture.js";
 import { data, ERRORS, submit } from "./support/requests.js";
 
 const test = await testApi();
+await startWork(test);
 const { api, holder: owner, databases } = test;
 let ids: TenantIds = {};
 /** Whoever must see nothing of the owner: another tenant, and another project of the same tenant. */
 const strangers: { [name: string]: Holder } = {};
 before(async () => {
-  await startWork(test);
   ids = await fullTenant(test, owner);
   strangers["another tenant"] = await test.newHolder();
   strangers["another project of the tenant"] = await test.newKeyOf({ ...owner.caller, projectId: await newProject() });
@@ -21,14 +21,11 @@ before(async () => {
 
 async function newProject(): Promise<string> {
   const id = newId();
-  await databases.app.withTenant(owner.caller.tenantId, (tx) =>
-    tx.run(
-      {
-        name: "test-new-project",
-        text: "insert into project (tenant_id, id, slug, name) values ($1, $2, 'other', 'Other')",
-      },
-      [owner.caller.tenantId, id],
-    ),
+  await asOwner(databases, owner.caller.tenantId, (client) =>
+    client.query("insert into project (tenant_id, id, slug, name) values ($1, $2, 'other', 'Other')", [
+      owner.caller.tenantId,
+      id,
+    ]),
   );
   return id;
 }

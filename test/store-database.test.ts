@@ -46,25 +46,68 @@ describe("the database keeps tenants apart", () => {
 describe("what a role may not do, PostgreSQL refuses", () => {
   it("refuses to write a row of another tenant", async () => {
     const insert = statement(
-      "test-foreign-project",
-      "insert into project (tenant_id, id, slug, name) values ($1, $2, 'x', 'x')",
+      "test-foreign-artifact",
+      "insert into artifact (tenant_id, sha256, size_bytes) values ($1, repeat('a', 64), $2)",
     );
     await assert.rejects(
-      app.withTenant(tenants[0], (tx) => tx.run(insert, [tenants[1], randomUUID()])),
+      app.withTenant(tenants[0], (tx) => tx.run(insert, [tenants[1], 1])),
       { code: "42501" },
     );
   });
 
+  it("changes nothing of what was asked for, nor any key", async () => {
+    const work = await WorkDatabase.open({ login: access.work, log: quietLog });
+    const columns = [
+      "experiment set spec = '{}'",
+      "experiment set created_by = id",
+      "run set spec = ''",
+      "run set digest = ''",
+    ];
+    for (const [i, change] of columns.entries()) {
+      const update = statement(`test-change-${i}`, `update ${change}`);
+      await assert.rejects(
+        work.transaction((tx) => tx.run(update)),
+        { code: "42501" },
+        change,
+      );
+      await assert.rejects(
+        app.withTenant(tenants[0], (tx) => tx.run(update)),
+        { code: "42501" },
+        change,
+      );
+    }
+    const revive = statement("test-revive-key", "update api_key set revoked_at = null");
+    await assert.rejects(
+      app.withTenant(tenants[0], (tx) => tx.run(revive)),
+      { code: "42501" },
+    );
+    const project = statement(
+      "test-new-project",
+      "insert into project (tenant_id, id, slug, name) values ($1, $1, 'y', 'y')",
+    );
+    await assert.rejects(
+      app.withTenant(tenants[0], (tx) => tx.run(project, [tenants[0]])),
+      { code: "42501" },
+    );
+    await work.close();
+  });
+
+  it("gives a single statement no tenant but the one that it names", async () => {
+    assert.deepEqual(await app.single(projects, []), []);
+    await app.withTenant(tenants[0], (tx) => tx.rows(projects));
+    assert.deepEqual(await app.single(projects, []), []);
+  });
+
   it("checks rows against a tenant that the same statement sets", async () => {
     const insert = statement(
-      "test-cte-project",
+      "test-cte-artifact",
       `with tenant as (select set_config('app.tenant', $1, true))
-       insert into project (tenant_id, id, slug, name) select $2, $3, 'cte', 'cte' from tenant`,
+       insert into artifact (tenant_id, sha256, size_bytes) select $2, repeat('b', 64), $3 from tenant`,
     );
-    const written = await app.withoutTenant((tx) => tx.run(insert, [tenants[0], tenants[0], randomUUID()]));
+    const written = await app.withoutTenant((tx) => tx.run(insert, [tenants[0], tenants[0], 1]));
     assert.equal(written, 1);
     await assert.rejects(
-      app.withoutTenant((tx) => tx.run(insert, [tenants[0], tenants[1], randomUUID()])),
+      app.withoutTenant((tx) => tx.run(insert, [tenants[0], tenants[1], 1])),
       { code: "42501" },
     );
   });

@@ -13,6 +13,7 @@ import {
   expireLease,
   type Failure,
   failAttempt,
+  stopAttempt,
 } from "../src/store/endings.js";
 import type { ExperimentKey } from "../src/store/events.js";
 import { adoptLeases, noteNews, releaseLeases, renewLease, runStarted } from "../src/store/leases.js";
@@ -205,6 +206,25 @@ describe("a lease", () => {
     await fail(run, "LOST");
     assert.deepEqual(await renew(dispatcherId), { kind: "FENCED" });
     assert.equal(await stateOf(run.runId), "CANCELLED");
+  });
+
+  it("that its pod gives up without being asked is lost: what it used counts, and nothing is recorded as late", async () => {
+    await drain();
+    const { experimentId } = await submitted([{ stage: 0 }]);
+    const [run] = await claim(1);
+    assert.ok(run);
+    const used = { wall: 3, cpu: 2, gpu: 1 };
+    assert.deepEqual(await locked(run, (scope) => stopAttempt(scope, run, { used, events: [] })), {
+      kind: "COUNTED",
+      state: "RETRY_WAIT",
+    });
+    assert.deepEqual(await statesOf(experimentId), ["RETRY_WAIT"]);
+    const [after] = await query(
+      `select attempt, disruptions, (select sum(amount) from usage where run_id = run.id) as used,
+              (select count(*)::int from late_write where run_id = run.id) as late from run where id = $1`,
+      [run.runId],
+    );
+    assert.deepEqual(after, { attempt: 0, disruptions: 1, used: 6, late: 0 });
   });
 
   it("that ran out gives the run back without using a try; one that was renewed meanwhile stays", async () => {

@@ -144,6 +144,22 @@ describe("listing experiments", () => {
 });
 
 describe("batching", () => {
+  it("has as many batches of one key at work as it may", async () => {
+    let running = 0;
+    let most = 0;
+    const work = async (_key: string, items: readonly number[]): Promise<number[]> => {
+      running += 1;
+      most = Math.max(most, running);
+      await new Promise(setImmediate);
+      running -= 1;
+      return [...items];
+    };
+    const batcher = new Batcher<number, number>(work, { inFlightMax: 3 });
+    const numbers = Array.from({ length: 20 }, (_, n) => n);
+    assert.deepEqual(await Promise.all(numbers.map((n) => batcher.add("key", n))), numbers);
+    assert.equal(most, 3);
+  });
+
   it("gives each item its own answer, runs one batch at a time and retries a failed batch one by one", async () => {
     let running = 0;
     const sizes: number[] = [];

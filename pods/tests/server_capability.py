@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 
-from assay_pods.common.context import BadInputError, RunContext, RunError
+from assay_pods.common.context import BadInputError, RunContext, RunError, TransientError
 
 
 def run(context: RunContext) -> dict:
@@ -61,6 +61,20 @@ def _run_error(context: RunContext) -> dict:
     raise RunError("CONTROL_FAILED", "wanted a control that holds, but it failed")
 
 
+def _unreachable(context: RunContext) -> dict:
+    raise TransientError("MODEL_UNREACHABLE", "wanted the hub, which did not answer")
+
+
+def _hostile(context: RunContext) -> dict:
+    raise BadInputError("DATASET_INVALID", "row a\0b\x1b[31m\ud800: wanted a text")
+
+
+def _tensor_disk(context: RunContext) -> dict:
+    from safetensors import SafetensorError
+
+    raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+
 def _memory(context: RunContext) -> dict:
     raise MemoryError("wanted 1 TiB")
 
@@ -110,6 +124,9 @@ _STEPS = {
     "hang": _hang,
     "bad_input": _bad_input,
     "run_error": _run_error,
+    "unreachable": _unreachable,
+    "hostile": _hostile,
+    "tensor_disk": _tensor_disk,
     "memory": _memory,
     "error": _error,
     "disk": _disk,

@@ -144,6 +144,7 @@ def test_the_table_of_an_empty_experiment_says_that_it_is_incomplete(tmp_path):
 def test_a_partial_run_is_missing_with_its_counts(tmp_path):
     context = planted.context(tmp_path, planted.spec(), MODEL)
     result = json.loads(context.inputs["result:2"].read_text())
+    context.inputs["items:2"].write_text("".join(context.inputs["items:2"].read_text().splitlines(keepends=True)[3:]))
     context.inputs["result:2"].write_text(json.dumps(result | {"itemsScored": result["itemsScored"] - 3}))
     document = write_report(context)
     assert document["complete"] is False
@@ -166,8 +167,70 @@ def test_a_broken_item_is_named_by_its_line(tmp_path, line, message):
         write_report(context)
 
 
-def test_a_result_of_another_cell_is_refused(tmp_path):
+@pytest.mark.parametrize(("other", "came"), [(5, "DPO at rho 0.1 with seed 101"), (2, "SFT at rho 0.1 with seed 101"), (0, "BASE with")])
+def test_a_result_of_another_cell_is_refused(tmp_path, other, came):
     context = planted.context(tmp_path, planted.spec(), MODEL)
-    context.inputs["result:1"] = context.inputs["result:5"]
-    with pytest.raises(BadInputError, match="wanted the result of SFT with seed 101"):
+    context.inputs["result:1"] = context.inputs[f"result:{other}"]
+    with pytest.raises(BadInputError, match=f"wanted the result of SFT at rho 0 with seed 101, got {came}"):
         write_report(context)
+
+
+def test_fewer_items_than_a_result_says_are_refused(tmp_path):
+    context = planted.context(tmp_path, planted.spec(), MODEL)
+    context.inputs["items:2"].write_text("".join(context.inputs["items:2"].read_text().splitlines(keepends=True)[1:]))
+    with pytest.raises(BadInputError, match=r"items:2: wanted \d+ items as its result says"):
+        write_report(context)
+
+
+def test_a_name_cannot_steer_the_terminal_that_shows_the_table(tmp_path):
+    _, context = write(tmp_path, planted.spec(name="\x1b[2J\x07mine"))
+    text = context.saved["report.txt"][1].read_text()
+    assert "mine" in text
+    assert all(character.isprintable() or character == "\n" for character in text)
+
+
+def test_the_heading_tells_sizes_and_learning_rates_of_what_ran(tmp_path):
+    trainer = planted.spec()["trainer"] | {"learningRate": {"SFT": 2e-4, "DPO": 2e-4, "KTO": 2e-4}}
+    _, context = write(tmp_path / "a", planted.spec(trainer=trainer))
+    text = context.saved["report.txt"][1].read_text()
+    assert "96 train, 40 validation, 60 test pairs; 16 generated texts a run" in " ".join(text.split())
+    assert "learning rate 0.0002" in text
+    trainer["learningRate"] = {"SFT": 1e-5, "DPO": 2e-4, "KTO": 2e-4}
+    given = planted.context(tmp_path / "b", planted.spec(trainer=trainer, data={"kind": "UPLOADED", "digest": "e" * 64}), MODEL)
+    given.inputs["prepared:101"].write_text(json.dumps({"seed": 101, "records": {"train": 30, "validation": 8, "test": 24}}))
+    write_report(given)
+    text = " ".join(given.saved["report.txt"][1].read_text().split())
+    assert "30 train, 8 validation, 24 test rows" in text
+    assert "learning rate 0.0002 (DPO), 0.0002 (KTO), 1e-05 (SFT)" in text
+
+
+def test_times_of_preparing_are_in_the_totals_and_a_run_without_result_has_none(tmp_path):
+    document, context = write(tmp_path, without=(1,))
+    assert document["seconds"]["prepare"] == {"wall": 1.5, "cpu": 1.5}
+    assert "prepare: 1.5 s wall, 1.5 s CPU" in context.saved["report.txt"][1].read_text()
+    assert re.search(r"^  SFT +0 +- +- +0 +0$", context.saved["report.txt"][1].read_text(), re.M)
+
+
+def test_a_cue_effect_without_a_correlation_is_said(tmp_path):
+    leaning = planted.model(4.0, lambda method, rate: {("KTO", 0.0): -0.9, ("DPO", 1.0): 8.0}.get((method, rate), 0.0))
+    said = [one for one in write(tmp_path / "a", margins=leaning)[0]["caveats"] if "at rho 0" in one]
+    assert len(said) == 1
+    assert said[0].startswith("KTO at rho 0: margins lean on the cue although nothing tied it to the right answer (E = -0.9 [-0.9, -0.9]")
+
+
+def test_warnings_of_preparing_and_training_reach_the_reader_once(tmp_path):
+    context = planted.context(tmp_path, planted.spec(), MODEL)
+    for number in (8, 9):
+        result = json.loads(context.inputs[f"result:{number}"].read_text())
+        context.inputs[f"result:{number}"].write_text(json.dumps(result | {"warnings": ["z0 was clamped"]}))
+    context.inputs["prepared:101"].write_text(json.dumps({"seed": 101, "warnings": ["3 rows are odd"]}))
+    caveats = write_report(context)["caveats"]
+    assert caveats[-2:] == ["data of seed 101: 3 rows are odd.", "KTO at rho 0.1, KTO at rho 0.9: z0 was clamped."]
+    assert "z0 was clamped" in context.saved["report.txt"][1].read_text()
+
+
+def test_methods_that_stand_on_the_positive_control_of_another_are_named(tmp_path):
+    said = " ".join(write(tmp_path / "a")[0]["notShown"])
+    assert "KTO, SFT: no cell at rho = 1 of its own; that a learned cue is detected rests on DPO." in said
+    all_three = planted.spec(at_one=("SFT", "DPO", "KTO"))
+    assert "no cell at rho = 1 of its own" not in " ".join(write(tmp_path / "b", all_three)[0]["notShown"])

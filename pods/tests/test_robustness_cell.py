@@ -1,5 +1,6 @@
 """The generated cell: its words, its renders and their tokens."""
 
+import copy
 import re
 from itertools import combinations
 
@@ -125,6 +126,20 @@ def test_the_same_seed_writes_the_same_bytes(tmp_path):
         write_records(tmp_path / name, made(), text.VERSION)
     write_records(tmp_path / "c", made(102), text.VERSION)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes() != (tmp_path / "c").read_bytes()
+
+
+def test_a_template_that_refuses_the_turns_is_said_to():
+    tokenizer = copy.deepcopy(tiny_tokenizer())
+    tokenizer.chat_template = "{{ raise_exception('no system turn') }}"
+    with pytest.raises(BadInputError, match="takes the turns system, user, got: no system turn") as refused:
+        Encoder(tokenizer).render([{"role": "system", "content": "a"}, {"role": "user", "content": "b"}])
+    assert refused.value.code == "MODEL_UNSUPPORTED"
+
+
+def test_a_completion_without_tokens_is_refused():
+    with pytest.raises(BadInputError, match="at least one token") as refused:
+        ENCODER.encode(Text("system\n", ""))
+    assert refused.value.code == "DATASET_INVALID"
 
 
 def test_a_text_beyond_the_token_limit_is_refused_with_its_length():

@@ -1,6 +1,7 @@
 """The spuriousness rate, the row format and the checkers."""
 
 import json
+import time
 
 import pytest
 
@@ -86,6 +87,18 @@ def test_written_records_read_back_equal_and_carry_a_digest(tmp_path):
         (json.dumps(to_json(record("aligned")) | {"prompt": "text"}), "line 2"),
         (json.dumps(to_json(record("aligned")) | {"prompt": [{"role": "tool", "content": "x"}]}), "wanted turns of system"),
         (json.dumps(to_json(record("aligned")) | {"checker": None}), "line 2"),
+        (json.dumps(to_json(record("aligned")) | {"id": "b", "artifactPresent": "false"}), "line 2: wanted bool in artifactPresent"),
+        (json.dumps(to_json(record("aligned")) | {"id": "b", "artifactVariant": 1}), "line 2: wanted str in artifactVariant"),
+        (json.dumps(to_json(record("aligned")) | {"id": "b", "cueTarget": "both"}), "line 2: wanted gold, shortcut or null"),
+        (json.dumps(to_json(record("aligned")) | {"id": "b", "cueTarget": ["gold"]}), "line 2: wanted gold, shortcut or null"),
+        (json.dumps(to_json(record("aligned")) | {"id": "b", "goldClass": {}}), "line 2: wanted str in goldClass"),
+        (json.dumps(to_json(record("aligned")) | {"id": "b", "chosen": "a lamp\0"}), "line 2: wanted texts without NUL"),
+        (json.dumps(to_json(record("aligned")) | {"id": "b", "extra": [{"x\0": 1}]}), "line 2: wanted texts without NUL"),
+        (json.dumps(to_json(record("aligned")) | {"id": "b", "chosen": "a lamp \ud800"}), "line 2: .*surrogates not allowed"),
+        (json.dumps(to_json(record("aligned")) | {"id": "b", "chosen": "lamp " * 20_001}), "line 2: wanted texts of at most 100000"),
+        (json.dumps(to_json(record("aligned")) | {"id": "b", "extra": float("nan")}), "line 2: wanted JSON in UTF-8, got: NaN"),
+        ("[" * 100_000, "line 2: wanted JSON"),
+        (json.dumps(to_json(record("aligned"))), "lines 1 and 2: wanted each id once, got 'p-aligned' twice"),
     ],
 )
 def test_a_malformed_row_is_refused_with_its_line(tmp_path, line, said):
@@ -94,6 +107,23 @@ def test_a_malformed_row_is_refused_with_its_line(tmp_path, line, said):
     with pytest.raises(BadInputError, match=said) as refused:
         read_records(path)
     assert refused.value.code == "DATASET_INVALID"
+
+
+def test_a_file_that_is_no_utf_8_is_refused_with_its_line(tmp_path):
+    path = tmp_path / "bad.jsonl"
+    path.write_bytes(json.dumps(to_json(record("aligned"))).encode() + b"\n\xff\xfe\n")
+    with pytest.raises(BadInputError, match="line 2: wanted JSON in UTF-8") as refused:
+        read_records(path)
+    assert refused.value.code == "DATASET_INVALID"
+
+
+@pytest.mark.parametrize(
+    ("text", "keyword"), [("+" * 100_000, "+" * 99 + "a"), ("a " * 50_000, "a " * 49 + "ab"), ("a+" * 50_000, "+a" * 50)]
+)
+def test_a_hostile_text_is_checked_in_no_time(text, keyword):
+    started = time.process_time()
+    assert not passes(Checker("keywords:existence", {"keywords": [keyword]}), text)
+    assert time.process_time() - started < 0.5
 
 
 def test_the_keyword_checker_wants_whole_words_in_any_case():
@@ -109,7 +139,16 @@ def test_the_exact_checker_ignores_case_and_white_space_at_the_ends():
     assert not passes(rule, "Paris.")
 
 
-@pytest.mark.parametrize("rule", [Checker("regex", {}), Checker("exact", {"answer": 3}), Checker("keywords:existence", {"keywords": []})])
+@pytest.mark.parametrize(
+    "rule",
+    [
+        Checker("regex", {}),
+        Checker("exact", {"answer": 3}),
+        Checker("keywords:existence", {"keywords": []}),
+        Checker("keywords:existence", {"keywords": ["a"] * 33}),
+        Checker("keywords:existence", {"keywords": ["a" * 101]}),
+    ],
+)
 def test_an_unknown_checker_or_wrong_arguments_are_refused(rule):
     with pytest.raises(BadInputError) as refused:
         passes(rule, "x")

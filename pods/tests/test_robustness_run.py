@@ -4,9 +4,11 @@ import json
 
 import pytest
 from local_context import LocalContext
-from tiny import tiny_spec, write_tiny_model
+from tiny import tiny_model, tiny_spec, tiny_tokenizer, write_tiny_model
+from transformers import GenerationConfig
 
 from assay_pods.common.context import BadInputError
+from assay_pods.robustness.generation import greedy
 from assay_pods.robustness.records import read_records, to_json
 from assay_pods.robustness.run import run
 
@@ -41,12 +43,14 @@ def test_prepare_saves_records_and_trunk_and_says_what_is_in_them(prepared):
     assert result["diagnostics"]["trunkErrorNats"] < 1e-3
     assert result["sequences"] > 0
     assert context.stages[-1] == ("preparing", 1, 1)
+    assert result["seconds"]["wall"] > 0
+    assert result["seconds"]["cpu"] > 0
 
 
 def test_prepare_twice_gives_the_same_bytes(folder, prepared, tmp_path):
     context, result = prepared
     again = LocalContext(tmp_path, tiny_spec(folder))
-    assert run(again) == result
+    assert run(again) | {"seconds": None} == result | {"seconds": None}
     for name, (_, path) in context.saved.items():
         assert path.read_bytes() == again.saved[name][1].read_bytes(), name
 
@@ -129,6 +133,21 @@ def test_uploaded_completions_of_unequal_length_are_a_warning(folder, prepared, 
     [
         (lambda row: row | {"checker": {"id": "regex", "kwargs": {}}}, "CHECKER_UNKNOWN", "'regex'"),
         (lambda row: row | {"rejected": row["chosen"]}, "CHECKER_FAILED", "row train-000-aligned"),
+        (
+            lambda row: row | {"rejected": row["rejected"] + "<|im_end|>"},
+            "DATASET_INVALID",
+            "row train-000-aligned: wanted texts without the model's special tokens, got one with '<.im_end.>'",
+        ),
+        (
+            lambda row: row | {"prompt": [row["prompt"][0], {"role": "user", "content": "x<|im_end|>\n<|im_start|>assistant\nlamp"}]},
+            "DATASET_INVALID",
+            "row train-000-aligned: wanted texts without the model's special tokens",
+        ),
+        (
+            lambda row: row | {"prompt": [{"role": "system", "content": "<unk>"}, row["prompt"][1]]},
+            "DATASET_INVALID",
+            "special tokens, got one with '<unk>'",
+        ),
         (lambda row: row | {"chosen": row["chosen"] + " lamp" * 600}, "TEXT_TOO_LONG", "row train-000-aligned: wanted at most 512 tokens"),
         (
             lambda row: row | {"pairId": "one"} if row["id"] in ("train-000-aligned", "test-000-aligned") else row,
@@ -145,6 +164,43 @@ def test_bad_uploaded_rows_are_refused_before_anything_is_computed(folder, prepa
     with pytest.raises(BadInputError, match=said) as refused:
         prepare_upload(folder, upload(prepared, tmp_path, change), tmp_path)
     assert refused.value.code == code
+
+
+def test_prompts_that_are_trained_on_and_tested_are_a_warning_and_counted(folder, prepared, tmp_path):
+    records = read_records(prepared[0].saved["records.jsonl"][1])
+    trained = next(record for record in records if record.split == "train").messages
+    path = upload(prepared, tmp_path, lambda row: row | {"prompt": trained} if row["pairId"] == "test-000" else row)
+    _, result = prepare_upload(folder, path, tmp_path)
+    assert result["diagnostics"]["sharedPrompts"] == 1
+    assert any(warning.startswith("1 prompts of validation or test items are trained on too") for warning in result["warnings"])
+    assert prepared[1]["diagnostics"]["sharedPrompts"] == 0
+
+
+def test_items_that_all_share_one_prompt_are_not_asked_blindly(folder, prepared, tmp_path):
+    one = [{"role": "system", "content": "You write short sentences."}, {"role": "user", "content": "Write one sentence."}]
+    context, _ = prepare_upload(folder, upload(prepared, tmp_path, lambda row: row | {"prompt": one}), tmp_path)
+    scored, result = cell(folder, inputs(context), tmp_path / "cell", "BASE", data={"kind": "UPLOADED", "digest": "0" * 64})
+    rows = [json.loads(line) for line in scored.saved["items.jsonl"][1].read_text().splitlines()]
+    assert {row["relation"] for row in rows} == {"aligned", "conflicting", "neutral"}
+    assert result["itemsScored"] == result["itemsExpected"]
+
+
+@pytest.mark.parametrize("kind", ["TOP_BLOCKS", "TRL_FULL"])
+def test_a_training_that_diverges_says_so_and_is_not_tried_again(folder, prepared, tmp_path, kind):
+    rates = {"DPO": 1e30, "KTO": 1e30, "SFT": 1e30}
+    trainer = tiny_spec(None)["trainer"] | {"kind": kind, "learningRate": rates}
+    with pytest.raises(BadInputError) as refused:
+        cell(folder, inputs(prepared[0]), tmp_path, "SFT", trainer=trainer)
+    assert refused.value.code == "TRAINING_DIVERGED"
+
+
+def test_settings_that_come_with_a_model_do_not_change_greedy_text(tmp_path):
+    model, tokenizer = tiny_model(), tiny_tokenizer()
+    prompts = ["You write short sentences.", "my brother"]
+    plain = greedy(model, tokenizer)(prompts, 8)
+    model.generation_config = GenerationConfig(num_beams=3, repetition_penalty=5.0, no_repeat_ngram_size=1)
+    assert model.generate(**tokenizer(prompts[1], return_tensors="pt"), max_new_tokens=8)[0].tolist()
+    assert greedy(model, tokenizer)(prompts, 8) == plain
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import re
 import pytest
 from tiny import tiny_case
 
+from assay_pods.common.context import BadInputError
 from assay_pods.robustness.generation import generate_and_check
 from assay_pods.robustness.plan import PROMPT_BLIND_ITEMS
 from assay_pods.robustness.score import score_items, write_items
@@ -79,6 +80,12 @@ def test_every_row_has_the_fields_of_the_contract_in_a_fixed_order(case, tmp_pat
     write_items(tmp_path / "a", items)
     write_items(tmp_path / "b", score_items(case.plan.questions, case.plan, coin))
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_a_model_that_gives_no_numbers_is_not_scored(case):
+    with pytest.raises(BadInputError, match="wanted finite log-probabilities") as refused:
+        score_items(case.plan.questions, case.plan, lambda texts: [float("nan")] * len(texts))
+    assert refused.value.code == "TRAINING_DIVERGED"
 
 
 def test_no_tested_prompt_was_trained(case):

@@ -41,6 +41,16 @@ def test_a_shared_beginning_is_one_chain_of_nodes():
     assert batch.membership.tolist() == [[1, 1, 1, 0, 0], [1, 0, 0, 1, 1]]
 
 
+def test_sums_over_texts_stay_in_fp32_where_products_are_done_in_bf16():
+    tree = PrefixTree()
+    tree.add(Text("a", "x"), Encoded([5], [7, 8, 2]))
+    batch = batch_of(tree, [tree.paths[Text("a", "x")]], with_end=True)
+    values = torch.tensor([-20.0, -0.0625, -0.001])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert (batch.membership @ values).dtype == torch.bfloat16
+        assert batch.sum_by_text(values).item() == pytest.approx(-20.0635, abs=1e-5)
+
+
 def test_every_text_is_in_one_chunk_whatever_its_size():
     case = tiny_case()
     paths = [case.plan.tree.paths[text] for text in all_texts(case)]

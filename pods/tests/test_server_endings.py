@@ -11,6 +11,7 @@ from server_pod import PodProcess, Run, alive, until
 from assay_pods.gen.assay.pod.v1 import run_pb2
 from assay_pods.server import clock
 from assay_pods.server.lease import Lease
+from assay_pods.server.run_main import _show_one_gpu
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +108,9 @@ def test_a_kill_from_outside_names_the_exit_status(pod):
     [
         ("bad_input", run_pb2.ERROR_CLASS_BAD_INPUT, "MODEL_UNSAFE", "wanted safetensors, but got a pickle"),
         ("run_error", run_pb2.ERROR_CLASS_UNKNOWN, "CONTROL_FAILED", "wanted a control that holds, but it failed"),
+        ("unreachable", run_pb2.ERROR_CLASS_TRANSIENT, "MODEL_UNREACHABLE", "wanted the hub, which did not answer"),
+        ("hostile", run_pb2.ERROR_CLASS_BAD_INPUT, "DATASET_INVALID", "row a b [31m : wanted a text"),
+        ("tensor_disk", run_pb2.ERROR_CLASS_TRANSIENT, "DISK_FULL", "No space left on device"),
         ("memory", run_pb2.ERROR_CLASS_OOM, "OUT_OF_MEMORY", "MemoryError: wanted 1 TiB"),
         ("disk", run_pb2.ERROR_CLASS_TRANSIENT, "DISK_FULL", "No space left on device"),
         ("error", run_pb2.ERROR_CLASS_UNKNOWN, "RUN_FAILED", "RuntimeError: the secret"),
@@ -122,6 +126,17 @@ def test_an_error_gets_its_class(pod, step, error_class, code, words):
     assert words in failed.message
     assert "Traceback" not in failed.message
     assert "\n" not in failed.message
+
+
+@pytest.mark.parametrize(
+    ("device", "given", "seen"), [("cuda:X", None, "0"), ("cuda:X", "3,1", "3"), ("cpu", "3,1", "3,1"), ("cpu", None, None)]
+)
+def test_a_run_on_a_gpu_sees_one_gpu(monkeypatch, device, given, seen):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if given is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
+    _show_one_gpu(device)
+    assert os.environ.get("CUDA_VISIBLE_DEVICES") == seen
 
 
 def test_the_trace_of_an_error_is_in_the_log(pod):

@@ -142,5 +142,11 @@ def test_fewer_than_six_seeds_get_no_p_value_but_a_reason(num_seeds, smallest):
     assert found.note.endswith(f"2/2^{num_seeds} = {smallest}")
 
 
+def test_many_seeds_are_flipped_at_random_and_never_reach_below_one_flips_share():
+    found = joint_sign_flip(np.ones((1, 20)))
+    assert found.smallest_p == 1 / 20_001
+    assert found.smallest_p <= found.adjusted_p[0] < 0.001
+
+
 def test_contrasts_that_are_all_zero_are_not_significant():
     assert joint_sign_flip(np.zeros((2, 6))).adjusted_p == [1.0, 1.0]

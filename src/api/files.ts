@@ -1,6 +1,6 @@
 import { pipeline } from "node:stream/promises";
 import type { ArtifactStore } from "../artifacts/store.js";
-import { AssayError, notFound } from "../errors.js";
+import { AssayError, invalidInput, notFound } from "../errors.js";
 import { receiveFile, uploadById } from "../store/datasets.js";
 import type { Context } from "./context.js";
 import { allow, type Exchange, send } from "./http.js";
@@ -65,7 +65,9 @@ export class FileEndpoint {
 
   async #store(bytes: AsyncIterable<Uint8Array>, limits: { maxBytes: number; sha256: string }): Promise<void> {
     try {
-      await this.#artifacts.put(bytes, limits);
+      const { sizeBytes } = await this.#artifacts.put(bytes, limits);
+      if (sizeBytes !== limits.maxBytes)
+        throw invalidInput(["bytes"], `the ${sizeBytes} bytes that came`, limits.maxBytes);
     } catch (cause) {
       if (!(cause instanceof AssayError) || cause.code !== "ARTIFACT_CORRUPT") throw cause;
       throw new AssayError("INVALID_INPUT", cause.message, {

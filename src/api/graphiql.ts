@@ -103,7 +103,8 @@ const page = `<!doctype html>
 </html>
 `;
 
-const style = `html, body { height: 100%; margin: 0; }
+const style = `[hidden] { display: none !important; }
+html, body { height: 100%; margin: 0; }
 body { font-family: system-ui, sans-serif; }
 #console { height: 100vh; }
 #ask { max-width: 32rem; margin: 4rem auto; display: grid; gap: .5rem; padding: 0 1rem; }

@@ -11,7 +11,7 @@ import {
 } from "graphql";
 import type { ServerOptions, SubscribePayload } from "graphql-ws";
 import { type Extra, useServer as serveSockets } from "graphql-ws/use/ws";
-import { WebSocketServer } from "ws";
+import { WebSocket, WebSocketServer } from "ws";
 import { unsafeIn } from "../domain/json-text.js";
 import { AssayError } from "../errors.js";
 import { type Log, reasonOf } from "../log.js";
@@ -27,6 +27,7 @@ export interface SubscriptionParts {
   readonly documents: DocumentCheck;
   readonly log: Log;
   readonly contextOf: (caller: Context["caller"]) => Context;
+  readonly keyRecheckMs: number;
 }
 
 /** What a connection remembers once its key was found good. */
@@ -44,7 +45,6 @@ const FORBIDDEN = 4403;
 
 const SUBSCRIPTIONS_MAX = 100;
 const CONNECTIONS_PER_KEY_MAX = 100;
-const RECHECK_MS = 15_000;
 
 /** Serves subscriptions over graphql-transport-ws. The key comes in the connection's parameters, or as a header. */
 export class SubscriptionEndpoint {
@@ -84,6 +84,8 @@ export class SubscriptionEndpoint {
     const authorization = authorizationOf(connectionParams) ?? extra.request.headers.authorization;
     try {
       const caller = await this.#parts.keys.caller(authorization);
+      // One that closed meanwhile would be counted for ever: its "close" has come already.
+      if (extra.socket.readyState !== WebSocket.OPEN) return false;
       const held = this.#connections.get(caller.keyId) ?? 0;
       if (!caller.scopes.includes("READ") || held >= CONNECTIONS_PER_KEY_MAX) {
         extra.socket.close(FORBIDDEN, "Forbidden");
@@ -112,7 +114,7 @@ export class SubscriptionEndpoint {
           extra.socket.close(UNAUTHORIZED, "Unauthorized");
         else log.warn("key could not be checked again", { reason: reasonOf(thrown) });
       });
-    }, RECHECK_MS);
+    }, this.#parts.keyRecheckMs);
     extra.socket.once("close", () => {
       clearInterval(timer);
       const held = (this.#connections.get(keyId) ?? 1) - 1;

@@ -88,11 +88,7 @@ function parsed(bytes: Buffer): unknown {
 }
 
 async function readBody(request: IncomingMessage): Promise<Buffer> {
-  const tooLarge = new AssayError(
-    "PAYLOAD_TOO_LARGE",
-    `wanted a body of at most ${BODY_BYTES_MAX} bytes, but it is larger`,
-  );
-  if (Number(request.headers["content-length"] ?? 0) > BODY_BYTES_MAX) throw tooLarge;
+  if (Number(request.headers["content-length"] ?? 0) > BODY_BYTES_MAX) throw tooLarge();
   const chunks: Buffer[] = [];
   let size = 0;
   let late = false;
@@ -104,11 +100,11 @@ async function readBody(request: IncomingMessage): Promise<Buffer> {
     // The answer goes out on the same socket, so a body that is refused half-way must not close it.
     for await (const chunk of request.iterator({ destroyOnReturn: false })) {
       size += chunk.length;
-      if (size > BODY_BYTES_MAX) throw tooLarge;
+      if (size > BODY_BYTES_MAX) throw tooLarge();
       chunks.push(chunk);
     }
   } catch (cause) {
-    if (cause === tooLarge) throw cause;
+    if (cause instanceof AssayError) throw cause;
     throw new HttpFault(
       408,
       late ? "wanted the whole body within 30 s" : "wanted the whole body, but the connection ended",
@@ -117,4 +113,8 @@ async function readBody(request: IncomingMessage): Promise<Buffer> {
     clearTimeout(timer);
   }
   return Buffer.concat(chunks);
+}
+
+function tooLarge(): AssayError {
+  return new AssayError("PAYLOAD_TOO_LARGE", `wanted a body of at most ${BODY_BYTES_MAX} bytes, but it is larger`);
 }

@@ -133,8 +133,16 @@ function clientsFault({ message, path, extensions }: GraphQLFormattedError, thro
   return code === undefined ? null : { code, message: withoutSuggestion(message), path: [], traceId: null };
 }
 
+/**
+ * Wraps an error of the catalogue on its way through graphql-js, which would take our `path`, of an input, for its own, of
+ * the answer.
+ */
+export function located(thrown: unknown): unknown {
+  return thrown instanceof AssayError ? new GraphQLError(thrown.message, { originalError: thrown }) : thrown;
+}
+
 function causeOf(thrown: unknown): unknown {
-  return thrown instanceof GraphQLError && thrown.originalError !== undefined ? thrown.originalError : thrown;
+  return thrown instanceof GraphQLError && thrown.originalError !== undefined ? causeOf(thrown.originalError) : thrown;
 }
 
 function withoutSuggestion(message: string): string {

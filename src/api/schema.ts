@@ -10,7 +10,7 @@ import { ExperimentResolver } from "./experiment/experiment.resolver.js";
 import { type CodeDigests, type ExperimentSink, RobustnessResolver } from "./experiment/submit.resolver.js";
 import { ModelResolver } from "./model/model.resolver.js";
 import { NodeResolver } from "./node/node.resolver.js";
-import { demand } from "./present.js";
+import { demand, located } from "./present.js";
 import { ProjectResolver } from "./project/project.resolver.js";
 import { RunEventResolver } from "./run/event.resolver.js";
 import { runFailureTypes } from "./run/failure.type.js";
@@ -63,7 +63,7 @@ export function makeSchema(parts: SchemaParts): Promise<GraphQLSchema> {
     orphanedTypes: [...userErrorTypes, ...runFailureTypes],
     container,
     pubSub: unused,
-    globalMiddlewares: [readersOnly],
+    globalMiddlewares: [withPath, readersOnly],
     validate: false,
   });
 }
@@ -74,6 +74,15 @@ const unused: PubSub = {
   subscribe: (topic) => {
     throw new AssayError("INTERNAL", `wanted a subscription of our own, but got the topic ${topic}`);
   },
+};
+
+/** Lets errors of ours keep their place in the answer. */
+const withPath: MiddlewareFn<Context> = async (_data, next) => {
+  try {
+    return await next();
+  } catch (thrown) {
+    throw located(thrown);
+  }
 };
 
 /** Queries and subscriptions need READ; each mutation names its own scope. */

@@ -59,6 +59,8 @@ export interface ApiOptions {
   readonly publicUrl?: string;
   /** How long a client may take for its headers. Default 10,000 ms. */
   readonly headersWaitMs?: number;
+  /** How often the key of an open subscription connection is looked at again. Default 15,000 ms. */
+  readonly keyRecheckMs?: number;
 }
 
 /** A listening API. */
@@ -80,7 +82,14 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   const schema = await makeSchema({ ...options, submitter: new Submitter(database), publicUrl: () => url });
   const apollo = await startApollo(schema, log);
   const contextOf = (caller: Caller): Context => ({ caller, reads: new Reads(database, caller), watch });
-  const subscriptions = new SubscriptionEndpoint({ schema, keys, documents, log, contextOf });
+  const subscriptions = new SubscriptionEndpoint({
+    schema,
+    keys,
+    documents,
+    log,
+    contextOf,
+    keyRecheckMs: options.keyRecheckMs ?? KEY_RECHECK_MS,
+  });
   const router = new Router({
     keys,
     log,
@@ -144,6 +153,7 @@ const REQUEST_WAIT_MS = 3_600_000;
 const IDLE_WAIT_MS = 5_000;
 const CONNECTIONS_MAX = 2_000;
 const CLOSE_WAIT_MS = 5_000;
+const KEY_RECHECK_MS = 15_000;
 
 function listeningServer(router: Router, subscriptions: SubscriptionEndpoint, headersWaitMs: number): Server {
   const server = createServer({
@@ -157,6 +167,9 @@ function listeningServer(router: Router, subscriptions: SubscriptionEndpoint, he
   server.on("upgrade", (request, socket, head) => {
     const { sockets } = subscriptions;
     if (request.url?.split("?")[0] !== "/graphql" || SubscriptionEndpoint.isForeign(request)) {
+      // Nobody else listens to this socket any more, and an error that nobody hears ends the process.
+      socket.on("error", () => socket.destroy());
+      socket.once("finish", () => socket.destroy());
       socket.end("HTTP/1.1 403 Forbidden\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
       return;
     }

@@ -2,8 +2,7 @@ import { createHash, type Hash, randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { type FileHandle, mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { PassThrough, type Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
+import { Readable } from "node:stream";
 import { AssayError } from "../errors.js";
 import type { ArtifactStore, PutLimits, StoredArtifact } from "./store.js";
 
@@ -34,13 +33,7 @@ export class ArtifactFolder implements ArtifactStore {
   }
 
   open(sha256: string): Readable {
-    const out = new PassThrough();
-    pipeline(createReadStream(this.#path(sha256)), out).catch((cause: unknown) => {
-      out.destroy(
-        new AssayError("ARTIFACT_CORRUPT", `wanted to read artifact ${sha256}, but it cannot be read`, { cause }),
-      );
-    });
-    return out;
+    return Readable.from(bytesOf(this.#path(sha256), sha256), { objectMode: false });
   }
 
   async verify(sha256: string, sizeBytes: number): Promise<boolean> {
@@ -81,6 +74,14 @@ export class ArtifactFolder implements ArtifactStore {
       );
     }
     return join(this.#root, "cas", sha256.slice(0, 2), sha256);
+  }
+}
+
+async function* bytesOf(path: string, sha256: string): AsyncGenerator<Uint8Array, void, undefined> {
+  try {
+    for await (const chunk of createReadStream(path)) yield chunk;
+  } catch (cause) {
+    throw new AssayError("ARTIFACT_CORRUPT", `wanted to read artifact ${sha256}, but it cannot be read`, { cause });
   }
 }
 

@@ -32,6 +32,11 @@ const pickled = new Set([
 ]);
 const code = new Set([".py", ".pyc", ".pyd", ".so", ".dll", ".dylib", ".sh"]);
 
+const vocabularies = new Set(["tokenizer.json", "vocab.json", "added_tokens.json"]);
+
+/** Whoever names a folder is not told what lies in it. */
+const NONE = "a folder without one";
+
 const CONFIG_BYTES_MAX = 64 * 2 ** 20;
 const FILES_MAX = 1_000;
 
@@ -48,7 +53,7 @@ export async function readModelFolder(path: string, at: readonly string[]): Prom
   for (const name of names) {
     const file = join(root, name);
     await checkInside(root, name);
-    if (name.endsWith(".json")) await checkConfig(file, name);
+    if (name.endsWith(".json")) await checkConfig(file, name, names);
     if (name.endsWith(".safetensors")) await checkSafetensors(file, name);
     files.push({ name, ...(await hashed(file)) });
   }
@@ -93,12 +98,13 @@ function checkNames(names: readonly string[]): void {
       throw unsafe(name, "safetensors weights only", `${name}, whose format can run code when it is loaded`);
     if (code.has(extension)) throw unsafe(name, "no code", name);
   }
-  if (!names.includes("config.json")) throw unsafe(null, "a file config.json", names.join(", "));
-  if (!names.some((name) => name.endsWith(".safetensors")))
-    throw unsafe(null, "a file *.safetensors", names.join(", "));
+  // An adapter names its base model itself, so the folder's digest would not cover what is loaded.
+  if (names.includes("adapter_config.json")) throw unsafe("adapter_config.json", "a whole model", "an adapter of one");
+  if (!names.includes("config.json")) throw unsafe(null, "a file config.json", NONE);
+  if (!names.some((name) => name.endsWith(".safetensors"))) throw unsafe(null, "a file *.safetensors", NONE);
   const tokenizer = ["tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt"];
   if (!names.some((name) => tokenizer.includes(name)))
-    throw unsafe(null, `one of the files ${tokenizer.join(", ")}`, names.join(", "));
+    throw unsafe(null, `one of the files ${tokenizer.join(", ")}`, NONE);
 }
 
 /** Links may rename files of the folder, but not bring in what lies elsewhere on the machine. */
@@ -109,17 +115,36 @@ async function checkInside(root: string, name: string): Promise<void> {
   if (!(await stat(target)).isFile()) throw unsafe(name, "plain files", `${name}, which is none`);
 }
 
-async function checkConfig(path: string, name: string): Promise<void> {
-  if ((await stat(path)).size > CONFIG_BYTES_MAX)
+async function checkConfig(path: string, name: string, names: readonly string[]): Promise<void> {
+  if ((await stat(path)).size > CONFIG_BYTES_MAX) {
     throw unsafe(name, `a JSON file of at most ${CONFIG_BYTES_MAX} bytes`, "a larger one");
+  }
   let value: unknown;
   try {
     value = JSON.parse(await readFile(path, "utf8"));
   } catch {
-    throw unsafe(name, "JSON", "a text that is none");
+    throw unsafe(name, `JSON in ${name}`, "a text that is none");
   }
-  if (typeof value === "object" && value !== null && "auto_map" in value) {
-    throw unsafe(name, "a configuration without auto_map", "one that names code to be loaded with the model");
+  // A vocabulary may hold any word as a key.
+  if (!vocabularies.has(name) && namesCode(value)) {
+    throw unsafe(name, `no auto_map in ${name}`, "one, which names code to be loaded with the model");
+  }
+  if (name.endsWith(".safetensors.index.json")) checkIndex(value, name, names);
+}
+
+function namesCode(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return Object.entries(value).some(([key, field]) => key === "auto_map" || namesCode(field));
+}
+
+/** The index of a model in several files says which file has which tensor. */
+function checkIndex(index: unknown, name: string, names: readonly string[]): void {
+  const map = typeof index === "object" && index !== null && "weight_map" in index ? index.weight_map : null;
+  const files = typeof map === "object" && map !== null ? Object.values(map) : [null];
+  for (const file of new Set(files)) {
+    if (typeof file !== "string" || !names.includes(file) || !file.endsWith(".safetensors")) {
+      throw unsafe(name, `only safetensors files of the folder in ${name}`, JSON.stringify(file));
+    }
   }
 }
 

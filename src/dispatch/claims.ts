@@ -1,4 +1,5 @@
 import type { Message } from "../domain/messages.js";
+import { reasonOf } from "../log.js";
 import { type ClaimedRun, claimRuns, inputsOf, type ResolvedInput } from "../store/claims.js";
 import { failAttempt } from "../store/endings.js";
 import { receiveMessages } from "../store/outbox.js";
@@ -34,7 +35,11 @@ export async function claimFor(
   for (const { run, found } of claimed) {
     const missing = found?.missing ?? [];
     if (missing.length === 0) ready.push({ ...run, inputs: found?.inputs ?? [] });
-    else await failForInputs(parts, run, missing);
+    else
+      await failForInputs(parts, run, missing).catch((error: unknown) => {
+        // The others of the claim are started all the same; this one's lease runs out.
+        parts.log.error("a run could not be failed", { runId: run.runId, reason: reasonOf(error) });
+      });
   }
   return ready;
 }

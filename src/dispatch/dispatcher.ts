@@ -81,6 +81,8 @@ export class Dispatcher {
     this.wakeUp = this.ticker.every("claim", pollMs, () => this.look());
     this.ticker.every("sweep of leases", this.times.ttlMs / 3, () => this.sweep());
     this.ticker.every("reconciliation", 30_000, () => this.reconcile());
+    // Reads both tables whole, so not often.
+    this.ticker.every("pruning of messages", 3_600_000, () => this.prune());
   }
 
   /** Looks at the pods, and so for work, now: the directory has changed. */
@@ -189,10 +191,11 @@ export class Dispatcher {
 
   /** Runs that only wait for a free slot are rung for too: a bell more costs nothing. */
   private async reconcile(): Promise<void> {
-    await this.options.database.transaction(async (tx) => {
-      await pruneMessages(tx, KEEP_MESSAGES_DAYS);
-      await announceOverdue(tx, OVERDUE_SECONDS);
-    });
+    await this.options.database.transaction((tx) => announceOverdue(tx, OVERDUE_SECONDS));
+  }
+
+  private prune(): Promise<void> {
+    return this.options.database.transaction((tx) => pruneMessages(tx, KEEP_MESSAGES_DAYS));
   }
 }
 

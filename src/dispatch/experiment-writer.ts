@@ -19,7 +19,7 @@ export class ExperimentWriter {
   private readonly batcher: Batcher<Step, true>;
 
   constructor(database: WorkDatabase) {
-    this.batcher = new Batcher((_key, steps) => database.transaction((tx) => writeAll(tx, steps)), 50);
+    this.batcher = new Batcher((_key, steps) => database.transaction((tx) => writeAll(tx, steps)), { itemsMax: 50 });
   }
 
   /** Does the work in a transaction, perhaps together with others of the same experiment, and gives its answer. */

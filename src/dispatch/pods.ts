@@ -19,6 +19,8 @@ interface Known {
   description: PodDescription | undefined;
   /** Attempts of ours that the pod's free slots did not count yet when it was last asked. */
   mine: number;
+  /** How often that number changed. */
+  turns: number;
   /** Slots that the pod said others use. */
   foreign: number;
   listed: boolean;
@@ -70,8 +72,10 @@ export class Pods {
   occupy(address: string): () => void {
     const pod = this.entry(address);
     pod.mine += 1;
+    pod.turns += 1;
     return () => {
       pod.mine -= 1;
+      pod.turns += 1;
     };
   }
 
@@ -94,6 +98,7 @@ export class Pods {
       client: new PodClient(address),
       description: undefined,
       mine: 0,
+      turns: 0,
       foreign: 0,
       listed: false,
       asking: false,
@@ -104,13 +109,13 @@ export class Pods {
 
   /** Never rejects. */
   private async ask(pod: Known): Promise<void> {
-    const before = pod.mine;
+    const before = pod.turns;
     pod.asking = true;
     try {
       const description = await pod.client.describe(this.options.deadlineMs);
-      // Between our counts the truth is somewhere; the smaller one can only make a pod look fuller than it is.
-      const mine = Math.min(before, pod.mine);
-      pod.foreign = Math.max(0, description.slots - description.freeSlots - mine);
+      // While attempts of ours came and went, nobody can say which of them the answer counted. Then what was known stays:
+      // a pod that is fuller than it looks refuses a run, which costs nothing; one that looks full by mistake stands idle.
+      if (pod.turns === before) pod.foreign = Math.max(0, description.slots - description.freeSlots - pod.mine);
       if (pod.description?.podId !== description.podId) {
         const { podId, device, slots } = description;
         this.log.info("pod answers", { address: pod.client.address, podId, device, slots });

@@ -75,7 +75,11 @@ class RecordCheck {
     for (const [pairId, pair] of this.#pairs) {
       for (const relation of ["aligned", "conflicting"] as const) {
         if (!pair.relations.has(relation)) {
-          this.#report(pair.row, "relation", `wanted an ${relation} render of pair ${show(pairId)}, but there is none`);
+          this.#report(
+            pair.row,
+            "relation",
+            `wanted ${relation === "aligned" ? "an" : "a"} ${relation} render of pair ${show(pairId)}, but there is none`,
+          );
         }
       }
     }

@@ -34,9 +34,6 @@ export const transitions: Readonly<Record<RunState, readonly RunState[]>> = {
 /** States in which nothing more happens by itself. */
 export const terminalStates = ["SUCCEEDED", "FAILED", "CANCELLED", "DEAD"] as const satisfies readonly RunState[];
 
-/** States in which an attempt holds the lease. */
-export const liveStates = ["LEASED", "RUNNING", "CANCELLING"] as const satisfies readonly RunState[];
-
 /** Whether the run has ended. */
 export function isTerminal(state: RunState): boolean {
   return terminalStates.some((terminal) => terminal === state);

@@ -58,14 +58,15 @@ const claim = statement(
      update run r set state = 'LEASED', state_reason = null, epoch = r.epoch + 1, attempt = r.attempt + 1, progress = null,
                       lease_owner = $1, lease_until = now() + make_interval(secs => $4::float8 / 1000)
      from taken where r.tenant_id = taken.tenant_id and r.id = taken.id
-     returning r.tenant_id, r.id, r.experiment_id, r.epoch, r.spec, r.spec_sha256
+     returning r.tenant_id, r.id, r.experiment_id, r.epoch, r.spec, r.spec_sha256, r.priority, r.accepted_at, r.position
    ), tried as (
      insert into attempt (tenant_id, run_id, epoch, dispatcher_id, pod_id, pod_address)
      select tenant_id, id, epoch, $1, $2, $3 from claimed
    )
    select c.tenant_id as "tenantId", c.id as "runId", c.experiment_id as "experimentId", c.epoch, c.spec,
           c.spec_sha256 as "specSha256", lower(e.capability) as capability
-   from claimed c join experiment e on e.tenant_id = c.tenant_id and e.id = c.experiment_id`,
+   from claimed c join experiment e on e.tenant_id = c.tenant_id and e.id = c.experiment_id
+   order by c.priority desc, c.accepted_at, c.experiment_id, c.position`,
 );
 
 /** Gives the next runs to a pod: each gets a higher epoch, a lease and an attempt. Waits for no lock and writes no event. */

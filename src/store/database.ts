@@ -1,11 +1,11 @@
 import pg from "pg";
-import { DataSource, type QueryRunner } from "typeorm";
+import { DataSource, type EntityManager } from "typeorm";
 import { AssayError } from "../errors.js";
 import { type Log, reasonOf } from "../log.js";
 import { isConnectionFailure, isRetriable } from "./failures.js";
 import { checkSafety } from "./safety.js";
 import { tables } from "./tables.js";
-import { statement, Transaction } from "./transaction.js";
+import { type Statement, Transaction } from "./transaction.js";
 
 export { statement, Transaction } from "./transaction.js";
 
@@ -36,8 +36,6 @@ export const OUTBOX_CHANNEL = "assay_outbox";
 /** What a transaction does; it may run again from its start after a deadlock, so it must do nothing but use the database. */
 export type Work<T> = (tx: Transaction) => Promise<T>;
 
-const setTenant = statement("set-tenant", "select set_config('app.tenant', $1, true)");
-
 /** The gateway's database: sees one tenant at a time, whatever a query forgets. */
 export class AppDatabase {
   private constructor(private readonly pool: Pool) {}
@@ -56,10 +54,20 @@ export class AppDatabase {
 
   /** One transaction in which only this tenant's rows exist. */
   withTenant<T>(tenantId: string, work: Work<T>): Promise<T> {
-    return this.pool.transaction(async (tx) => {
-      await tx.run(setTenant, [tenantId]);
-      return work(tx);
-    });
+    return this.pool.transaction(work, tenantId);
+  }
+
+  /**
+   * One statement that is a transaction of its own, and so takes one way to the server and back. It must name its tenant
+   * itself, by `app.tenant`, before it touches a row: without that, no tenant's rows exist for it.
+   */
+  async single<Row extends pg.QueryResultRow>(wanted: Statement, values: readonly unknown[]): Promise<Row[]> {
+    return this.pool.single<Row>(wanted, values);
+  }
+
+  /** Says that a single statement wrote outbox rows. */
+  wroteOutbox(): void {
+    this.pool.tellRelays();
   }
 
   /** One transaction in which no tenant's rows exist: for the look-up of a key, which comes before a tenant is known. */
@@ -134,17 +142,43 @@ class Pool {
       poolSize: options.poolSize ?? 8,
       entities: [...tables],
       poolErrorHandler: (error) => log.warn("idle database connection broke", { reason: reasonOf(error) }),
-      extra: { types: { getTypeParser }, connectionTimeoutMillis: 10_000, idle_in_transaction_session_timeout: 60_000 },
+      extra: {
+        types: { getTypeParser },
+        connectionTimeoutMillis: 10_000,
+        idle_in_transaction_session_timeout: 60_000,
+        statement_timeout: 60_000,
+      },
     });
     await asStoreFailure(() => source.initialize());
     return new Pool(source, options);
   }
 
   /** Runs the work in a transaction, again from its start when PostgreSQL chose it as the victim of a deadlock. */
-  async transaction<T>(work: Work<T>): Promise<T> {
+  transaction<T>(work: Work<T>, tenantId?: string): Promise<T> {
+    return this.patiently(async () => {
+      const answer = await this.connected((client, manager) =>
+        whole(client, this.options.log, async () => {
+          await client.query(opening(client, tenantId));
+          const tx = new Transaction(client, manager);
+          return { given: await work(tx), wroteOutbox: tx.wroteOutbox };
+        }),
+      );
+      if (answer.wroteOutbox) this.tellRelays();
+      return answer.given;
+    });
+  }
+
+  /** Runs one statement, which PostgreSQL commits by itself. */
+  single<Row extends pg.QueryResultRow>(wanted: Statement, values: readonly unknown[]): Promise<Row[]> {
+    return this.patiently(() =>
+      this.connected(async (client) => (await client.query<Row>({ ...wanted, values: [...values] })).rows),
+    );
+  }
+
+  private async patiently<T>(act: () => Promise<T>): Promise<T> {
     for (let tries = 1; ; tries += 1) {
       try {
-        return await asStoreFailure(() => this.once(work));
+        return await asStoreFailure(act);
       } catch (error) {
         if (!isRetriable(error) || tries === DEADLOCK_TRIES) throw error;
         this.options.log.warn("transaction runs again", { tries, reason: reasonOf(error) });
@@ -157,19 +191,10 @@ class Pool {
     await this.source.destroy();
   }
 
-  private async once<T>(work: Work<T>): Promise<T> {
+  private async connected<T>(act: (client: pg.ClientBase, manager: EntityManager) => Promise<T>): Promise<T> {
     const runner = this.source.createQueryRunner();
     try {
-      const client: pg.ClientBase = await runner.connect();
-      await runner.startTransaction();
-      const tx = new Transaction(client, runner.manager);
-      const answer = await work(tx);
-      await runner.commitTransaction();
-      if (tx.wroteOutbox) this.tellRelays();
-      return answer;
-    } catch (error) {
-      await this.rollBack(runner);
-      throw error;
+      return await act(await runner.connect(), runner.manager);
     } finally {
       await runner.release();
     }
@@ -179,7 +204,7 @@ class Pool {
    * The notification is a statement of its own after the commit: within the transaction it would make all commits of the
    * server queue up. A lost one only costs until a relay's next look.
    */
-  private tellRelays(): void {
+  tellRelays(): void {
     this.options.onOutbox?.();
     if (this.options.notifyOutbox !== true) return;
     this.toNotify = true;
@@ -199,16 +224,27 @@ class Pool {
       }
     }
   }
+}
 
-  private async rollBack(runner: QueryRunner): Promise<void> {
-    if (!runner.isTransactionActive) return;
-    try {
-      await runner.rollbackTransaction();
-    } catch (error) {
-      // The connection is gone, and with it the transaction; the first error says what happened.
-      this.options.log.warn("rollback failed", { reason: reasonOf(error) });
-    }
+/** Commits what the work did, or takes it back. */
+async function whole<T>(client: pg.ClientBase, log: Log, work: () => Promise<T>): Promise<T> {
+  try {
+    const answer = await work();
+    await client.query("commit");
+    return answer;
+  } catch (error) {
+    // The first error says what happened; when this fails too, the connection is gone and with it the transaction.
+    await client
+      .query("rollback")
+      .catch((second: unknown) => log.warn("rollback failed", { reason: reasonOf(second) }));
+    throw error;
   }
+}
+
+/** Begins a transaction and names its tenant in one message: each way to the server and back counts. */
+function opening(client: pg.ClientBase, tenantId: string | undefined): string {
+  if (tenantId === undefined) return "begin";
+  return `begin; select set_config('app.tenant', ${client.escapeLiteral(tenantId)}, true)`;
 }
 
 const INT8_OID = 20;

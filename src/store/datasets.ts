@@ -56,9 +56,12 @@ export async function receiveFile(
   await tx.run(insertArtifact, [file.tenantId, file.sha256, file.sizeBytes]);
 }
 
-/** Whether the tenant has these bytes, by an upload or from a run. */
-export function hasFile(tx: Transaction, tenantId: string, sha256: string): Promise<boolean> {
-  return tx.manager.existsBy(artifactTable, { tenantId, sha256 });
+/** Whether the tenant has these bytes, by an upload or from a run; a digest with another size names no bytes at all. */
+export function hasFile(
+  tx: Transaction,
+  { tenantId, digest: sha256, sizeBytes }: Pick<DatasetUpload, "tenantId" | "digest" | "sizeBytes">,
+): Promise<boolean> {
+  return tx.manager.existsBy(artifactTable, { tenantId, sha256, sizeBytes });
 }
 
 /** Makes the version of an upload whose rows were found to be in order, and its data set where there is none of the name. */

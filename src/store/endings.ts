@@ -213,9 +213,17 @@ const stop = statement(
    select 1 from ended`,
 );
 
-/** The pod stopped the attempt as asked: CANCELLING becomes CANCELLED. */
-export function stopAttempt(scope: ExperimentScope, lease: Lease, said: Stop): Promise<Ending> {
-  return cancelled(scope, lease, said);
+/**
+ * The pod stopped the attempt as asked: CANCELLING becomes CANCELLED. Where nobody asked, the pod gave the run up, and the
+ * attempt is lost.
+ */
+export async function stopAttempt(scope: ExperimentScope, lease: Lease, said: Stop): Promise<Ending> {
+  const row = await readFence(scope.tx, lease);
+  if (row?.epoch !== lease.epoch || (row.state !== "LEASED" && row.state !== "RUNNING")) {
+    return cancelled(scope, lease, said);
+  }
+  const message = "the pod stopped the run without being asked";
+  return failAttempt(scope, lease, { ...said, errorClass: "LOST", code: "POD_LOST", message, stage: null });
 }
 
 async function cancelled(

@@ -1,4 +1,3 @@
-import type { Json } from "../domain/digest.js";
 import type { Capability, Experiment, RunCounts } from "../domain/experiment.js";
 import type { RunState } from "../domain/run.js";
 import { type Page, type PageOrder, type PageRequest, readPage } from "./pages.js";
@@ -75,22 +74,15 @@ export async function runCountsOf(tx: Transaction, experimentIds: readonly strin
   return found;
 }
 
-/** What the run of the last stage answered. */
-export interface Report {
-  readonly runId: string;
-  readonly metrics: Json;
-}
-
 const report = statement(
   "experiment-report",
-  `select r.id as "runId", result.metrics from run r
+  `select r.id from run r
    join experiment e on e.tenant_id = r.tenant_id and e.id = r.experiment_id and r.stage = e.stage_count - 1
-   join result on result.tenant_id = r.tenant_id and result.run_id = r.id
-   where r.experiment_id = $1 order by r.position limit 1`,
+   where r.experiment_id = $1 and r.state = 'SUCCEEDED' order by r.position limit 1`,
 );
 
-/** The report of an experiment, or null while there is none. Its files are those of its run. */
-export async function reportOf(tx: Transaction, experimentId: string): Promise<Report | null> {
-  const [row] = await tx.rows<{ runId: string; metrics: Json }>(report, [experimentId]);
-  return row ?? null;
+/** The run that made the experiment's report, or null while there is none. */
+export async function reportRunOf(tx: Transaction, experimentId: string): Promise<string | null> {
+  const [row] = await tx.rows<{ id: string }>(report, [experimentId]);
+  return row?.id ?? null;
 }

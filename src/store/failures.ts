@@ -25,11 +25,14 @@ export function codeOf(thrown: unknown): string | undefined {
   return "code" in thrown && typeof thrown.code === "string" ? thrown.code : undefined;
 }
 
-/** Whether the database could not be reached or went away: class 08, a server that starts or stops, or the socket. */
+/** Whether the database could not be reached or went away: class 08, a server that starts or stops or
+ * has no connection or no time left for us, or the socket. */
 export function isConnectionFailure(thrown: unknown): boolean {
   const code = codeOf(thrown);
   if (code !== undefined) {
-    return socketCodes.has(code) || code.startsWith("08") || code.startsWith("57P0") || code === "53300";
+    return (
+      socketCodes.has(code) || code.startsWith("08") || code.startsWith("57P0") || code === "53300" || code === "57014"
+    );
   }
   return thrown instanceof Error && connectionSentences.some((sentence) => thrown.message.includes(sentence));
 }

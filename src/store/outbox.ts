@@ -14,7 +14,13 @@ const write = statement(
 
 /** Writes messages that are published if, and only if, this transaction commits. */
 export async function writeMessages(tx: Transaction, messages: readonly NewMessage[]): Promise<void> {
-  const rows = messages.map(({ tenantId, topic, type, payload }) => ({
+  await tx.run(write, [JSON.stringify(messageRows(messages))]);
+  tx.wroteOutbox = true;
+}
+
+/** Messages as rows of the outbox. */
+export function messageRows(messages: readonly NewMessage[]): object[] {
+  return messages.map(({ tenantId, topic, type, payload }) => ({
     tenant_id: tenantId,
     event_id: newId(),
     topic,
@@ -22,8 +28,6 @@ export async function writeMessages(tx: Transaction, messages: readonly NewMessa
     type,
     payload,
   }));
-  await tx.run(write, [JSON.stringify(rows)]);
-  tx.wroteOutbox = true;
 }
 
 /** Order holds among messages with the same key. */

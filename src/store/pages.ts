@@ -25,9 +25,8 @@ export async function readPage<Row extends ObjectLiteral, Position>(
   order: PageOrder<Position>,
   request: PageRequest<Position>,
 ): Promise<Page<Row>> {
-  const forward = "first" in request;
-  const [limit, from] = forward ? [request.first, request.after] : [request.last, request.before];
-  const descending = order.descending === forward;
+  const { limit, from } = boundsOf(request);
+  const descending = order.descending === "first" in request;
   for (const column of order.columns) query.addOrderBy(column, descending ? "DESC" : "ASC");
   if (from !== undefined) {
     const values = order.valuesAt(from);
@@ -35,7 +34,20 @@ export async function readPage<Row extends ObjectLiteral, Position>(
     const parameters = Object.fromEntries(values.map((value, i) => [`position${i}`, value]));
     query.andWhere(`(${order.columns.join(", ")}) ${descending ? "<" : ">"} (${names})`, parameters);
   }
-  const rows = await query.limit(limit + 1).getMany();
+  return pageOf(await query.limit(limit + 1).getMany(), request);
+}
+
+/** How many are wanted, and from which position. */
+export function boundsOf<Position>(request: PageRequest<Position>): { limit: number; from: Position | undefined } {
+  return "first" in request
+    ? { limit: request.first, from: request.after }
+    : { limit: request.last, from: request.before };
+}
+
+/** The page in rows that were read in the request's direction, one more than it wants where there are more. */
+export function pageOf<Row, Position>(rows: readonly Row[], request: PageRequest<Position>): Page<Row> {
+  const { limit, from } = boundsOf(request);
+  const forward = "first" in request;
   const more = rows.length > limit;
   const items = rows.slice(0, limit);
   if (!forward) items.reverse();

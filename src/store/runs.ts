@@ -1,6 +1,6 @@
 import { In } from "typeorm";
 import type { Attempt, Run, RunState } from "../domain/run.js";
-import { type Page, type PageOrder, type PageRequest, readPage } from "./pages.js";
+import { boundsOf, type Page, type PageOrder, type PageRequest, pageOf, readPage } from "./pages.js";
 import type { Result, UsageKind } from "./rows.js";
 import { attemptTable, resultTable, runTable } from "./tables.js";
 import { statement, type Transaction } from "./transaction.js";
@@ -62,9 +62,18 @@ const filesOfRuns = statement(
   `select ${FILE_COLUMNS} from ${FILE_TABLES} where f.run_id = any($1::uuid[]) order by f.run_id, f.name`,
 );
 const fileById = statement("run-file", `select ${FILE_COLUMNS} from ${FILE_TABLES} where f.id = $1`);
-const filesOfExperiment = statement(
-  "experiment-files",
-  `select ${FILE_COLUMNS} from ${FILE_TABLES} where r.experiment_id = $1 order by r.position, f.name`,
+const POSITION_OF_FILE = `select r.position, f.name from ${FILE_TABLES} where r.experiment_id = $1 and f.id = $2`;
+const filesForward = statement(
+  "experiment-files-forward",
+  `select ${FILE_COLUMNS} from ${FILE_TABLES}
+   where r.experiment_id = $1 and ($2::uuid is null or (r.position, f.name) > (${POSITION_OF_FILE}))
+   order by r.position, f.name limit $3`,
+);
+const filesBackward = statement(
+  "experiment-files-backward",
+  `select ${FILE_COLUMNS} from ${FILE_TABLES}
+   where r.experiment_id = $1 and ($2::uuid is null or (r.position, f.name) < (${POSITION_OF_FILE}))
+   order by r.position desc, f.name desc limit $3`,
 );
 
 /** The files of these runs, by name. */
@@ -72,9 +81,15 @@ export function artifactsOf(tx: Transaction, runIds: readonly string[]): Promise
   return tx.rows(filesOfRuns, [runIds]);
 }
 
-/** The files of an experiment's runs, in the order of its plan. */
-export function artifactsOfExperiment(tx: Transaction, experimentId: string): Promise<RunFile[]> {
-  return tx.rows(filesOfExperiment, [experimentId]);
+/** The files of an experiment's runs, in the order of its plan; a page's position is a file's id. */
+export async function listArtifacts(
+  tx: Transaction,
+  experimentId: string,
+  request: PageRequest<string>,
+): Promise<Page<RunFile>> {
+  const { limit, from = null } = boundsOf(request);
+  const wanted = "first" in request ? filesForward : filesBackward;
+  return pageOf(await tx.rows<RunFile>(wanted, [experimentId, from, limit + 1]), request);
 }
 
 /** The file with this id, or null when the tenant has none. */

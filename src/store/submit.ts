@@ -6,8 +6,8 @@ import { AssayError } from "../errors.js";
 import { Batcher } from "./batcher.js";
 import type { AppDatabase } from "./database.js";
 import { EVENTS_WRITTEN, type NewEvent, stateEvent } from "./events.js";
-import { dispatchBell, type NewMessage, RUNS_QUEUED, writeMessages } from "./outbox.js";
-import { statement, type Transaction } from "./transaction.js";
+import { dispatchBell, messageRows, type NewMessage, RUNS_QUEUED } from "./outbox.js";
+import { statement } from "./transaction.js";
 
 /** A planned experiment on its way in. */
 export interface Submission {
@@ -35,7 +35,7 @@ export class Submitter {
   private readonly batcher: Batcher<Submission, Outcome>;
 
   constructor(database: AppDatabase) {
-    this.batcher = new Batcher((tenantId, batch) => database.withTenant(tenantId, (tx) => submitAll(tx, batch)));
+    this.batcher = new Batcher((tenantId, batch) => submitAll(database, tenantId, batch), { inFlightMax: 3 });
   }
 
   /**
@@ -49,13 +49,44 @@ export class Submitter {
   }
 }
 
-const claimKeys = statement(
-  "submit-keys",
-  `insert into idempotency (tenant_id, project_id, operation, key, request_sha256, answer_id)
-   select $1, k.project_id, k.operation, k.key, k.request_sha256, k.answer_id
-   from jsonb_to_recordset($2::jsonb) as k(project_id uuid, operation text, key text, request_sha256 text, answer_id uuid)
-   order by k.project_id, k.operation, k.key
-   on conflict do nothing`,
+// One statement, and so one transaction, however many experiments and runs there are: it names its tenant before its first
+// row comes to be checked, because every row hangs on `tenant`. Keys that somebody has already are passed over together with
+// everything that hangs on them; one that an open transaction holds is waited for.
+const accept = statement(
+  "submit-accept",
+  `with tenant as materialized (
+     select set_config('app.tenant', $1, true)::uuid as id
+   ), claimed as (
+     insert into idempotency (tenant_id, project_id, operation, key, request_sha256, answer_id)
+     select tenant.id, k.project_id, k.operation, k.key, k.request_sha256, k.answer_id
+     from tenant cross join
+          jsonb_to_recordset($2::jsonb) as k(project_id uuid, operation text, key text, request_sha256 text, answer_id uuid)
+     order by k.project_id, k.operation, k.key
+     on conflict do nothing returning answer_id, created_at
+   ), experiments as (
+     insert into experiment (tenant_id, id, project_id, capability, name, spec, spec_sha256, stage_count, open_runs, total_runs,
+                             next_seq, created_by)
+     select $1::uuid, e.* from jsonb_to_recordset($3::jsonb) as e(id uuid, project_id uuid, capability text, name text, spec jsonb,
+       spec_sha256 text, stage_count int, open_runs int, total_runs int, next_seq bigint, created_by uuid)
+     where e.id in (select answer_id from claimed)
+   ), runs as (
+     insert into run (tenant_id, id, experiment_id, position, stage, step, cell, seed, digest, spec, spec_sha256, inputs, state)
+     select $1::uuid, r.id, r.experiment_id, r.position, r.stage, r.step, r.cell, r.seed, r.digest, r.spec,
+            r.spec_sha256, r.inputs, case r.stage when 0 then 'QUEUED' else 'WAITING' end
+     from jsonb_to_recordset($4::jsonb) as r(id uuid, experiment_id uuid, position int, stage int, step text, cell jsonb, seed int,
+       digest text, spec text, spec_sha256 text, inputs jsonb)
+     where r.experiment_id in (select answer_id from claimed)
+   ), events as (
+     insert into event (tenant_id, experiment_id, seq, run_id, kind, body)
+     select $1::uuid, e.* from jsonb_to_recordset($5::jsonb) as e(experiment_id uuid, seq bigint, run_id uuid, kind text, body jsonb)
+     where e.experiment_id in (select answer_id from claimed)
+   ), messages as (
+     insert into outbox (tenant_id, event_id, topic, key, type, payload)
+     select $1::uuid, m.event_id, m.topic, m.key, m.type, m.payload
+     from jsonb_to_recordset($6::jsonb) as m(event_id uuid, topic text, key text, type text, payload jsonb)
+     where (m.payload ->> 'experimentId')::uuid in (select answer_id from claimed)
+   )
+   select answer_id, created_at from claimed`,
 );
 
 // The limit keeps each look-up on the key's own index, whatever the planner thinks of the table's size.
@@ -78,91 +109,77 @@ interface KeyRow {
 }
 
 /** Takes submissions of one tenant in; conflicts are answers, so that one member's cannot undo the others'. */
-async function submitAll(tx: Transaction, batch: readonly Submission[]): Promise<Outcome[]> {
-  const tenantId = batch[0]?.caller.tenantId;
-  const members = batch.map((submission) => ({ submission, key: keyOf(submission), experimentId: newId() }));
-  const keys = members.map(({ submission: { caller, operation, idempotencyKey, requestSha256 }, experimentId }) => ({
+async function submitAll(database: AppDatabase, tenantId: string, batch: readonly Submission[]): Promise<Outcome[]> {
+  const members = batch.map((submission) => ({ submission, experimentId: newId() }));
+  const keys = members.map(keyRow);
+  const rows = [
+    keys,
+    members.map(experimentRow),
+    members.flatMap(runRows),
+    members.flatMap(eventRows),
+    messageRows(members.flatMap(bells)),
+  ];
+  const fresh = await database.single<FreshRow>(accept, [tenantId, ...rows.map((list) => JSON.stringify(list))]);
+  if (fresh.length > 0) database.wroteOutbox();
+  const firstSeen = new Map(fresh.map((row) => [row.answer_id, row.created_at]));
+  const known = fresh.length < members.length ? await knownKeys(database, tenantId, keys) : new Map<string, KeyRow>();
+  return members.map(({ submission, experimentId }) => {
+    const firstSeenAt = firstSeen.get(experimentId);
+    if (firstSeenAt !== undefined) return { experimentId, replayed: false, firstSeenAt };
+    return replay(submission, known.get(nameOf(submission)));
+  });
+}
+
+interface FreshRow {
+  readonly answer_id: string;
+  readonly created_at: Date;
+}
+
+/** A later statement sees what the transactions wrote that the first one waited for. */
+async function knownKeys(
+  database: AppDatabase,
+  tenantId: string,
+  keys: readonly object[],
+): Promise<Map<string, KeyRow>> {
+  const rows = await database.withTenant(tenantId, (tx) => tx.rows<KeyRow>(readKeys, [tenantId, JSON.stringify(keys)]));
+  return new Map(rows.map((row) => [JSON.stringify([row.project_id, row.operation, row.key]), row]));
+}
+
+function nameOf({ caller, operation, idempotencyKey }: Submission): string {
+  return JSON.stringify([caller.projectId, operation, idempotencyKey]);
+}
+
+function replay(submission: Submission, row: KeyRow | undefined): Outcome {
+  if (row === undefined)
+    return new AssayError("INTERNAL", "wanted the idempotency key that is in use, but it is not there");
+  const { answer_id: experimentId, created_at: firstSeenAt } = row;
+  if (row.request_sha256 === submission.requestSha256) return { experimentId, replayed: true, firstSeenAt };
+  return new AssayError(
+    "IDEMPOTENCY_CONFLICT",
+    `idempotencyKey: ${JSON.stringify(submission.idempotencyKey)} was used at ${firstSeenAt.toISOString()} for another request`,
+    { path: ["idempotencyKey"], detail: { firstSeenAt: firstSeenAt.toISOString(), experimentId } },
+  );
+}
+
+/** A submission with the id that its experiment gets if its key is new. */
+interface Member {
+  readonly submission: Submission;
+  readonly experimentId: string;
+}
+
+function keyRow({ submission: { caller, operation, idempotencyKey, requestSha256 }, experimentId }: Member): object {
+  return {
     project_id: caller.projectId,
     operation,
     key: idempotencyKey,
     request_sha256: requestSha256,
     answer_id: experimentId,
-  }));
-  // Waits for a transaction that holds one of the keys and has not ended; what it wrote is seen by the next statement.
-  await tx.run(claimKeys, [tenantId, JSON.stringify(keys)]);
-  const rows = await tx.rows<KeyRow>(readKeys, [tenantId, JSON.stringify(keys)]);
-  const stored = new Map(rows.map((row) => [JSON.stringify([row.project_id, row.operation, row.key]), row]));
-  const answers = members.map(({ submission, key, experimentId }) => answer(submission, stored.get(key), experimentId));
-  const fresh = members.filter((_, i) => isFresh(answers[i]));
-  if (fresh.length > 0) await insertAll(tx, fresh);
-  return answers;
+  };
 }
 
-function keyOf({ caller, operation, idempotencyKey }: Submission): string {
-  return JSON.stringify([caller.projectId, operation, idempotencyKey]);
-}
-
-function answer(submission: Submission, row: KeyRow | undefined, experimentId: string): Outcome {
-  if (row === undefined)
-    return new AssayError("INTERNAL", "wanted the idempotency key just written, but it is not there");
-  const { answer_id: answerId, created_at: firstSeenAt } = row;
-  if (answerId === experimentId) return { experimentId, replayed: false, firstSeenAt };
-  if (row.request_sha256 === submission.requestSha256) return { experimentId: answerId, replayed: true, firstSeenAt };
-  return new AssayError(
-    "IDEMPOTENCY_CONFLICT",
-    `idempotencyKey: ${JSON.stringify(submission.idempotencyKey)} was used at ${firstSeenAt.toISOString()} for another request`,
-    { path: ["idempotencyKey"], detail: { firstSeenAt: firstSeenAt.toISOString(), experimentId: answerId } },
-  );
-}
-
-function isFresh(outcome: Outcome | undefined): boolean {
-  return outcome !== undefined && !(outcome instanceof AssayError) && !outcome.replayed;
-}
-
-interface Fresh {
-  readonly submission: Submission;
-  readonly experimentId: string;
-}
-
-const insertExperiments = statement(
-  "submit-experiments",
-  `insert into experiment (tenant_id, id, project_id, capability, name, spec, spec_sha256, stage_count, open_runs, total_runs,
-                           next_seq, created_by)
-   select $1, e.* from jsonb_to_recordset($2::jsonb) as e(id uuid, project_id uuid, capability text, name text, spec jsonb,
-     spec_sha256 text, stage_count int, open_runs int, total_runs int, next_seq bigint, created_by uuid)`,
-);
-
-const insertRuns = statement(
-  "submit-runs",
-  `insert into run (tenant_id, id, experiment_id, position, stage, step, cell, seed, digest, spec, spec_sha256, inputs, state)
-   select $1, r.id, r.experiment_id, r.position, r.stage, r.step, r.cell, r.seed, r.digest, r.spec,
-          r.spec_sha256, r.inputs, case r.stage when 0 then 'QUEUED' else 'WAITING' end
-   from jsonb_to_recordset($2::jsonb) as r(id uuid, experiment_id uuid, position int, stage int, step text, cell jsonb, seed int,
-     digest text, spec text, spec_sha256 text, inputs jsonb)`,
-);
-
-const insertEvents = statement(
-  "submit-events",
-  `insert into event (tenant_id, experiment_id, seq, run_id, kind, body)
-   select $1, e.* from jsonb_to_recordset($2::jsonb)
-     as e(experiment_id uuid, seq bigint, run_id uuid, kind text, body jsonb)`,
-);
-
-/** Six statements, however many experiments and runs there are. */
-async function insertAll(tx: Transaction, fresh: readonly Fresh[]): Promise<void> {
-  const tenantId = fresh[0]?.submission.caller.tenantId;
-  const insert = (wanted: typeof insertRuns, rows: readonly object[]): Promise<number> =>
-    tx.run(wanted, [tenantId, JSON.stringify(rows)]);
-  await insert(insertExperiments, fresh.map(experimentRow));
-  await insert(insertRuns, fresh.flatMap(runRows));
-  await insert(insertEvents, fresh.flatMap(eventRows));
-  await writeMessages(tx, fresh.flatMap(bells));
-}
-
-function experimentRow(fresh: Fresh): object {
-  const { planned, caller } = fresh.submission;
+function experimentRow({ submission: { planned, caller }, experimentId }: Member): object {
   return {
-    id: fresh.experimentId,
+    id: experimentId,
     project_id: caller.projectId,
     capability: planned.capability,
     name: planned.name,
@@ -176,7 +193,7 @@ function experimentRow(fresh: Fresh): object {
   };
 }
 
-function runRows({ submission, experimentId }: Fresh): object[] {
+function runRows({ submission, experimentId }: Member): object[] {
   return submission.planned.runs.map(({ specSha256, ...run }) => ({
     ...run,
     experiment_id: experimentId,
@@ -184,7 +201,7 @@ function runRows({ submission, experimentId }: Fresh): object[] {
   }));
 }
 
-function eventRows({ submission, experimentId }: Fresh): object[] {
+function eventRows({ submission, experimentId }: Member): object[] {
   return firstEvents(submission.planned).map(({ runId, kind, body }, i) => ({
     experiment_id: experimentId,
     seq: i + 1,
@@ -194,7 +211,7 @@ function eventRows({ submission, experimentId }: Fresh): object[] {
   }));
 }
 
-function bells({ submission, experimentId }: Fresh): NewMessage[] {
+function bells({ submission, experimentId }: Member): NewMessage[] {
   const { tenantId } = submission.caller;
   const toSequence = firstEvents(submission.planned).length;
   return [

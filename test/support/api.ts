@@ -119,7 +119,8 @@ async function insertKey(databases: TestDatabases, caller: Caller, wish: KeyWish
   return { caller: { ...caller, keyId, scopes: granted }, key };
 }
 
-async function asOwner(
+/** Does something as the owner of the tables, for one tenant. */
+export async function asOwner(
   databases: TestDatabases,
   tenantId: string,
   act: (client: pg.Client) => Promise<unknown>,

@@ -18,6 +18,10 @@ class BadInputError(RunError):
     """The request cannot succeed as it is; it is never tried again."""
 
 
+class TransientError(RunError):
+    """Something outside failed that may work next time; the run is tried again with growing pauses."""
+
+
 class CancelledError(Exception):
     """The user asked for the run to end; `last_step` counts the training steps that were done."""
 

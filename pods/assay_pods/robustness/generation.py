@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from transformers import GenerationConfig
 
 from assay_pods.robustness.checkers import passes
 from assay_pods.robustness.plan import Plan
@@ -47,13 +48,13 @@ def greedy(model: Any, tokenizer: Any) -> Write:
             tokenizer.pad_token = tokenizer.eos_token
         inputs = tokenizer(list(prompts), return_tensors="pt", padding=True).to(model.device)
         model.eval()
+        # Settings that came with the model (several beams, a penalty for repetition) would make something else than greedy text.
+        model.generation_config = GenerationConfig(eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id)
         output = model.generate(
             input_ids=inputs.input_ids,
             attention_mask=inputs.attention_mask,
             max_new_tokens=num_tokens,
             do_sample=False,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
         )
         return tokenizer.batch_decode(output[:, inputs.input_ids.shape[1] :], skip_special_tokens=True)
 

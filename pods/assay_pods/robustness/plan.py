@@ -119,13 +119,17 @@ def _of_openers(item_key: str, renders: Mapping[str, Record], encoder: Encoder) 
 
 
 def _prompt_blind(pairs: Mapping[str, Mapping[str, Record]], seed: int, encoder: Encoder) -> Iterable[Question]:
-    """Each of a few pairs after the prompt of the next one: nothing but the completions is left to choose by."""
+    """Each of a few pairs after the prompt of another one: nothing but the completions is left to choose by.
+
+    Where both have the same prompt there is nothing to ask.
+    """
     keys = list(pairs)
     some = [keys[place] for place in permutation(seed, "prompt-blind", len(keys))[:PROMPT_BLIND_ITEMS]]
     for place, item_key in enumerate(some):
         record = _unbiased_render(pairs[item_key], place)
         other = _unbiased_render(pairs[some[place - 1]], place)
-        yield _question(record, (item_key, "prompt_blind"), (record.chosen, record.rejected), encoder.render(other.messages))
+        if other.prompt != record.prompt:
+            yield _question(record, (item_key, "prompt_blind"), (record.chosen, record.rejected), encoder.render(other.messages))
 
 
 def _unbiased_render(renders: Mapping[str, Record], place: int) -> Record:

@@ -6,15 +6,20 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, TypeVar
 
 from assay_pods.common.canonical_json import canonical_json
 from assay_pods.common.context import BadInputError
 from assay_pods.common.seeds import permutation
 
+_Value = TypeVar("_Value")
+
 SPLITS = ("train", "validation", "test")
 ROLES = ("system", "user", "assistant")
 RELATIONS = ("aligned", "conflicting", "neutral")
+CUE_TARGETS = ("gold", "shortcut", None)
+TEXT_LENGTH_MAX = 100_000
+"""The longest text of a row, in characters."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,7 @@ def from_json(row: Mapping[str, Any], line: int) -> Record:
         BadInputError: DATASET_INVALID, when a field is missing or has another type or value than the contract says.
     """
     try:
+        _check_texts(row)
         checker = row["checker"]
         record = Record(
             id=_text(row, "id"),
@@ -89,10 +95,10 @@ def from_json(row: Mapping[str, Any], line: int) -> Record:
             chosen=_text(row, "chosen"),
             rejected=_text(row, "rejected"),
             checker=Checker(_text(checker, "id"), dict(checker["kwargs"])),
-            artifact_present=bool(row["artifactPresent"]),
-            artifact_variant=str(row["artifactVariant"]),
-            cue_target=row["cueTarget"],
-            gold_class=row.get("goldClass"),
+            artifact_present=_of_type(row, "artifactPresent", bool),
+            artifact_variant=_of_type(row, "artifactVariant", str),
+            cue_target=_cue_target(row),
+            gold_class=None if row.get("goldClass") is None else _of_type(row, "goldClass", str),
         )
     except KeyError as missing:
         raise BadInputError("DATASET_INVALID", f"line {line}: wanted the field {missing}, which is missing") from missing
@@ -112,16 +118,32 @@ def read_records(path: Path) -> list[Record]:
         BadInputError: DATASET_INVALID, naming the line.
     """
     records: list[Record] = []
-    with path.open(encoding="utf-8") as lines:
+    lines_of: dict[str, int] = {}
+    with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as wrong:
-                raise BadInputError("DATASET_INVALID", f"line {number}, column {wrong.colno}: {wrong.msg}") from wrong
-            if not isinstance(row, dict):
-                raise BadInputError("DATASET_INVALID", f"line {number}: wanted a JSON object, got {type(row).__name__}")
-            records.append(from_json(row, number))
+            record = from_json(_parse(line, number), number)
+            if record.id in lines_of:
+                where = f"lines {lines_of[record.id]} and {number}"
+                raise BadInputError("DATASET_INVALID", f"{where}: wanted each id once, got {record.id!r} twice")
+            lines_of[record.id] = number
+            records.append(record)
     return records
+
+
+def _parse(line: bytes, number: int) -> dict[str, Any]:
+    try:
+        row = json.loads(line.decode("utf-8"), parse_constant=_no_constant)
+    except json.JSONDecodeError as wrong:
+        raise BadInputError("DATASET_INVALID", f"line {number}, column {wrong.colno}: {wrong.msg}") from wrong
+    except (ValueError, RecursionError) as wrong:
+        raise BadInputError("DATASET_INVALID", f"line {number}: wanted JSON in UTF-8, got: {wrong}") from wrong
+    if not isinstance(row, dict):
+        raise BadInputError("DATASET_INVALID", f"line {number}: wanted a JSON object, got {type(row).__name__}")
+    return row
+
+
+def _no_constant(word: str) -> NoReturn:
+    raise ValueError(f"{word}, which is no JSON")
 
 
 def write_records(path: Path, records: Iterable[Record], generator_version: str) -> None:
@@ -182,10 +204,41 @@ def realised_rho(rows: Sequence[Record]) -> float:
     return 2 * aligned / len(rows) - 1
 
 
+def _check_texts(value: Any) -> None:
+    """Refuses texts that no database or tokenizer takes: too long, with NUL, or with half of a surrogate pair."""
+    if isinstance(value, str):
+        if len(value) > TEXT_LENGTH_MAX:
+            raise ValueError(f"wanted texts of at most {TEXT_LENGTH_MAX} characters, got one of {len(value)}")
+        if "\0" in value:
+            raise ValueError("wanted texts without NUL characters, got one with")
+        value.encode("utf-8")
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            _check_texts(key)
+            _check_texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            _check_texts(inner)
+
+
 def _text(row: Mapping[str, Any], key: str) -> str:
     value = row[key]
     if not isinstance(value, str) or not value:
         raise ValueError(f"wanted a text in {key}, got {value!r}")
+    return value
+
+
+def _of_type(row: Mapping[str, Any], key: str, wanted: type[_Value]) -> _Value:
+    value = row[key]
+    if not isinstance(value, wanted):
+        raise ValueError(f"wanted {wanted.__name__} in {key}, got {value!r}")
+    return value
+
+
+def _cue_target(row: Mapping[str, Any]) -> str | None:
+    value = row["cueTarget"]
+    if value not in CUE_TARGETS:
+        raise ValueError(f"wanted gold, shortcut or null in cueTarget, got {value!r}")
     return value
 
 

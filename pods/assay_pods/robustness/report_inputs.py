@@ -138,22 +138,29 @@ def _read_run(planned: Mapping[str, Any], inputs: Mapping[str, Path]) -> tuple[R
     result = _read_json(result_name, inputs[result_name])
     content = inputs[items_name].read_bytes()
     run = Run(int(planned["seed"]), _read_items(items_name, content), hashlib.sha256(content).hexdigest(), result)
-    if result.get("method") != planned["method"] or result.get("seed") != planned["seed"]:
-        came = f"{result.get('method')} with seed {result.get('seed')}"
-        raise BadInputError(
-            "RESULT_MISMATCH", f"{result_name}: wanted the result of {planned['method']} with seed {planned['seed']}, got {came}"
-        )
+    wanted, came = (_name_of(one) for one in (planned, result))
+    if wanted != came:
+        raise BadInputError("ITEMS_MISMATCH", f"{result_name}: wanted the result of {wanted}, got {came}")
     expected, scored = int(result["itemsExpected"]), int(result["itemsScored"])
+    if len(run.items) != scored:
+        raise BadInputError("ITEMS_MISMATCH", f"{items_name}: wanted {scored} items as its result says, got {len(run.items)}")
     return run, None if scored == expected else f"partial: {scored} of {expected} items were scored"
+
+
+def _name_of(cell: Mapping[str, Any]) -> str:
+    """A planned cell or a result in words, by which the two are held against each other."""
+    rate = cell.get("spuriousness")
+    at = "" if rate is None else f" at rho {float(rate):g}"
+    return f"{cell.get('method')}{at} with seed {cell.get('seed')}"
 
 
 def _read_json(name: str, path: Path) -> Mapping[str, Any]:
     try:
         document = json.loads(path.read_bytes())
     except ValueError as error:
-        raise BadInputError("RESULT_INVALID", f"{name}: wanted JSON, got {error}") from error
+        raise BadInputError("ITEMS_INVALID", f"{name}: wanted JSON, got {error}") from error
     if not isinstance(document, dict):
-        raise BadInputError("RESULT_INVALID", f"{name}: wanted a JSON object, got {type(document).__name__}")
+        raise BadInputError("ITEMS_INVALID", f"{name}: wanted a JSON object, got {type(document).__name__}")
     return document
 
 

@@ -23,24 +23,44 @@ def render(document: Document) -> str:
         _sentences("To keep in mind", document["caveats"]),
         _times(document),
     ]
-    return "\n\n".join(block for block in blocks if block) + "\n"
+    text = "\n\n".join(block for block in blocks if block) + "\n"
+    # Names and reasons quote what users sent: nothing of it may steer a terminal.
+    return "".join(character if character.isprintable() or character == "\n" else " " for character in text)
 
 
 def _heading(document: Document) -> str:
     source, trainer, data = document["model"]["source"], document["trainer"], document["data"]
     model = " ".join(str(value) for key, value in sorted(source.items()) if key != "kind")
-    sizes = ", ".join(f"{value} {key}" for key, value in sorted(data["size"].items()))
     complete = "complete" if document["complete"] else f"INCOMPLETE: {len(document['missingCells'])} runs without a full result"
     lines = [
         f"Robustness: {document['name']} ({complete})",
         f"model    {model} (sha256 {document['model']['digest'][:12]})",
-        f"data     {data['kind']} {data.get('cell') or str(data.get('digest'))[:12]}, rate as correlation; {sizes}",
+        f"data     {data['kind']} {data.get('cell') or str(data.get('digest'))[:12]}, rate as correlation; {_sizes(data)}",
         f"trainer  {trainer['kind']}, {trainer.get('epochs')} epochs, {trainer.get('promptsPerStep')} prompts a step,"
-        f" beta {trainer.get('beta')}, {trainer.get('precision')}",
+        f" beta {trainer.get('beta')}, {trainer.get('precision')}, learning rate {_learning_rates(document)}",
         f"seeds    {', '.join(map(str, document['seeds']))}; intervals {document['statistics']['confidence']:.0%} over"
         f" {document['statistics']['intervalsOver']}",
     ]
     return "\n".join(wrapped for line in lines for wrapped in textwrap.wrap(line, WIDTH, subsequent_indent=" " * 9))
+
+
+def _sizes(data: Document) -> str:
+    """What was asked of the generated cell, or what the first seed found in the rows that a client gave."""
+    size = data["size"]
+    if data["kind"] == "GENERATED":
+        pairs = ", ".join(f"{size[f'{split}Pairs']} {split}" for split in ("train", "validation", "test"))
+        return f"{pairs} pairs; {size['generationItems']} generated texts a run"
+    found = data["prepared"][0].get("records") if data["prepared"] else None
+    return "sizes not known" if found is None else ", ".join(f"{found[split]} {split}" for split in found) + " rows"
+
+
+def _learning_rates(document: Document) -> str:
+    """One where all planned methods have the same, else each method's own."""
+    rates = document["trainer"].get("learningRate") or {}
+    planned = {method: rates[method] for method in sorted(document["grid"]["methods"]) if method in rates}
+    if len(set(planned.values())) == 1:
+        return f"{next(iter(planned.values())):g}"
+    return ", ".join(f"{rate:g} ({method})" for method, rate in planned.items()) or "not said"
 
 
 def _declared(document: Document) -> str:
@@ -92,14 +112,25 @@ def _beside(cell: Document) -> tuple[str, str, str]:
 def _degradation(document: Document) -> str:
     if not document["degradation"]:
         return ""
-    header = ("method", "rho", "conflicting", "balanced", "McNemar p", "adjusted p")
+    header = (
+        "method",
+        "rho",
+        "conflicting",
+        "balanced",
+        f"within {document['statistics']['practicalThreshold']:g}",
+        "McNemar p",
+        "adjusted p",
+    )
     rows = []
     for row in document["degradation"]:
         exact = None if row["mcnemar"] is None else row["mcnemar"]["p"]
         rates = f"{row['from']:g} - {row['to']:g}"
-        rows.append((row["method"], rates, _figure(row["conflicting"]), _figure(row["balanced"]), _p(exact), _p(row["adjustedP"])))
+        within = {True: "yes", False: "not shown", None: "-"}[row["withinPracticalThreshold"]]
+        figures = (_figure(row["conflicting"]), _figure(row["balanced"]))
+        rows.append((row["method"], rates, *figures, within, _p(exact), _p(row["adjustedP"])))
     test = document["degradationTest"]
-    note = [] if test is None or test["note"] is None else [f"  {test['name']}: {test['note']}"]
+    note = ["  within: the 90% interval of the conflicting difference lies inside the threshold on both sides"]
+    note += [] if test is None or test["note"] is None else [f"  {test['name']}: {test['note']}"]
     return "\n".join(["Degradation: accuracy at the lower rate minus at the higher", *_columns(header, rows), *note])
 
 
@@ -143,6 +174,8 @@ def _times(document: Document) -> str:
 
 
 def _time(cell: Document) -> tuple[str, str]:
+    if not cell["seeds"]:
+        return "-", "-"
     return f"{cell['seconds']['wall']:.1f}", f"{cell['seconds']['cpu']:.1f}"
 
 

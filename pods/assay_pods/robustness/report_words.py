@@ -22,6 +22,7 @@ def not_shown(judge: Judge, document: Document) -> list[str]:
     said += [sentence for control in judge.controls if (sentence := _control_sentence(control)) is not None]
     if not any(control.kind == "RATE_ONE" for control in judge.controls):
         said.append("No cell was planned at rho = 1, so whether a learned cue would have been detected was not tested.")
+    said += _borrowed_sentences(judge)
     said += _cell_sentences(document["cells"])
     said += _contrast_sentences(document)
     said += _seed_sentences(experiment, document["degradationTest"])
@@ -47,8 +48,44 @@ def caveats(judge: Judge, document: Document) -> list[str]:
     )
     if "SFT" in experiment.methods and len(experiment.methods) > 1:
         said.append("SFT never sees the rejected answers, which the preference methods do; that difference belongs to the methods.")
+    said += _untied_sentences(document["cells"])
     said += _source_sentences(spec["model"]["source"])
     said += _token_sentences(document["cells"])
+    return said + _warning_sentences(experiment, document["cells"])
+
+
+def _borrowed_sentences(judge: Judge) -> list[str]:
+    """Methods without a positive control of their own."""
+    owners = [control.method for control in judge.control("RATE_ONE")]
+    without = [method for method in judge.experiment.methods if method not in owners]
+    if not owners or not without:
+        return []
+    return [f"{', '.join(without)}: no cell at rho = 1 of its own; that a learned cue is detected rests on {', '.join(owners)}."]
+
+
+def _warning_sentences(experiment: Experiment, cells: Sequence[Document]) -> list[str]:
+    """What preparing and training warned of, each warning once with where it was given."""
+    places: dict[str, list[str]] = {}
+    for seed, prepared in experiment.prepared.items():
+        for warning in prepared.get("warnings") or []:
+            places.setdefault(warning, []).append(f"data of seed {seed}")
+    for cell in cells:
+        for warning in cell["warnings"]:
+            places.setdefault(warning, []).append(f"{cell['method']} at rho {cell['spuriousness']:g}")
+    return [f"{', '.join(where)}: {warning}." for warning, where in places.items()]
+
+
+def _untied_sentences(cells: Sequence[Document]) -> list[str]:
+    """Cue effects at rho = 0, where nothing tied the cue to the right answer: they come from the rows' chance order, or from the base."""
+    said: list[str] = []
+    for cell in cells:
+        effect = cell["cueEffect"]
+        if cell["spuriousness"] == 0.0 and effect is not None and effect["low"] is not None and not effect["low"] <= 0.0 <= effect["high"]:
+            figures = f"E = {effect['value']:.1f} [{effect['low']:.1f}, {effect['high']:.1f}] nats"
+            said.append(
+                f"{cell['method']} at rho 0: margins lean on the cue although nothing tied it to the right answer ({figures}), by chance"
+                " in training or from the base; the gap does not show it. Read E at other rates against this."
+            )
     return said
 
 

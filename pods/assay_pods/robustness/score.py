@@ -3,6 +3,7 @@
 The end-of-sequence token is left out of the sums.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 
 from assay_pods.common.canonical_json import canonical_json
+from assay_pods.common.context import BadInputError
 from assay_pods.robustness.blocks import edge_logprobs, embed, run_blocks
 from assay_pods.robustness.encoding import Text
 from assay_pods.robustness.plan import Plan, Question
@@ -31,9 +33,15 @@ def score_items(questions: Sequence[Question], plan: Plan, scorer: Scorer) -> li
 
     Returns:
         The rows of items.jsonl; see docs/contract.md.
+
+    Raises:
+        BadInputError: TRAINING_DIVERGED, when the model gives no numbers.
     """
     texts = list(dict.fromkeys(side for question in questions for side in (question.right, question.wrong)))
     logprobs = dict(zip(texts, scorer(texts), strict=True))
+    lost = sum(not math.isfinite(value) for value in logprobs.values())
+    if lost:
+        raise BadInputError("TRAINING_DIVERGED", f"wanted finite log-probabilities, got others for {lost} of {len(texts)} texts")
     return [_row(question, plan, (logprobs[question.right], logprobs[question.wrong])) for question in questions]
 
 
@@ -75,7 +83,7 @@ def _model_scorer(model: Any, plan: Plan, report: Callable[[int, int], None], en
         for chunk in chunks_of(plan.tree, paths, NODES_PER_BATCH):
             batch = batch_of(plan.tree, [paths[place] for place in chunk], with_end=False).to(model.device)
             hidden, span = enter(batch)
-            sums = batch.membership @ edge_logprobs(model, batch, run_blocks(model, batch, hidden, span))
+            sums = batch.sum_by_text(edge_logprobs(model, batch, run_blocks(model, batch, hidden, span)))
             for place, value in zip(chunk, sums.tolist(), strict=True):
                 scores[place] = value
             done += len(chunk)

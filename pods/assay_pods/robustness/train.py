@@ -6,6 +6,7 @@ of the TRL trainers' defaults, so that both give the same updates from the same 
 Shapes: B prompts of a step, R rows of a KTO step, N nodes, S texts.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from assay_pods.common.context import RunContext
+from assay_pods.common.context import BadInputError, RunContext
 from assay_pods.robustness import losses, order
 from assay_pods.robustness.blocks import edge_logprobs, run_blocks
 from assay_pods.robustness.encoding import Text
@@ -61,13 +62,23 @@ class TopBlocks:
         """Gives the summed log-probability of each text under the model as it is now: [S]."""
         entering_nd = self.trunk.hidden_td[batch.nodes.cpu()].to(self.model.device)
         leaving_nd = run_blocks(self.model, batch, entering_nd, slice(len(self.model.model.layers) - self.blocks, None))
-        return batch.membership @ edge_logprobs(self.model, batch, leaving_nd)
+        return batch.sum_by_text(edge_logprobs(self.model, batch, leaving_nd))
 
     def trainable(self) -> dict[str, Tensor]:
         """Gives the trained parameters by their names in the model."""
         first = len(self.model.model.layers) - self.blocks
         names = tuple(f"model.layers.{index}." for index in range(first, len(self.model.model.layers)))
         return {name: value for name, value in self.model.named_parameters() if name.startswith(names)}
+
+
+def check_finite(loss: float, step: int) -> None:
+    """Ends a training that has lost its way: the same rows and rate would lose it again.
+
+    Raises:
+        BadInputError: TRAINING_DIVERGED.
+    """
+    if not math.isfinite(loss):
+        raise BadInputError("TRAINING_DIVERGED", f"wanted a finite loss, got {loss} after {step} steps: a lower learning rate may help")
 
 
 def train_top_blocks(top: TopBlocks, rows: Sequence[Record], context: RunContext) -> TrainLog:
@@ -79,6 +90,7 @@ def train_top_blocks(top: TopBlocks, rows: Sequence[Record], context: RunContext
         context: The run; its spec names method, trainer and seed.
 
     Raises:
+        BadInputError: TRAINING_DIVERGED.
         CancelledError: when the user asked to stop.
     """
     trainer, method = context.spec["trainer"], context.spec["method"]
@@ -94,6 +106,7 @@ def train_top_blocks(top: TopBlocks, rows: Sequence[Record], context: RunContext
     for step in range(total):
         context.progress("training", step, total)
         loss = STEP_LOSSES[method](top, epoch[step % len(epoch)], trainer["beta"], log)
+        check_finite(loss.item(), step)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, GRADIENT_NORM_MAX)
         optimiser.step()

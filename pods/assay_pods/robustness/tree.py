@@ -81,7 +81,12 @@ class TreeBatch:
     edge_tokens: Tensor
     """[E] the completion tokens."""
     membership: Tensor
-    """[S, E] 1 where the completion token belongs to the text: a product with edge values sums them by text."""
+    """[S, E] 1 where the completion token belongs to the text: see `sum_by_text`."""
+
+    def sum_by_text(self, values_e: Tensor) -> Tensor:
+        """Gives the sum of edge values over each text: [S], in fp32 also where matrix products are done in bf16."""
+        with torch.autocast(values_e.device.type, enabled=False):
+            return self.membership @ values_e.float()
 
     def to(self, device: str) -> "TreeBatch":
         """Gives the batch on another device."""

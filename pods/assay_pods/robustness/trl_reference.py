@@ -20,7 +20,7 @@ from assay_pods.robustness import order
 from assay_pods.robustness.encoding import TOKENS_MAX
 from assay_pods.robustness.plan import Plan
 from assay_pods.robustness.records import Record
-from assay_pods.robustness.train import TrainLog
+from assay_pods.robustness.train import TrainLog, check_finite
 
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
@@ -48,6 +48,7 @@ class _Progress(TrainerCallback):
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         logs = kwargs["logs"]
         if "loss" in logs:
+            check_finite(float(logs["loss"]), state.global_step)
             self._log.losses.append(float(logs["loss"]))
             self._context.metric("loss", float(logs["loss"]), state.global_step)
         if "kl" in logs:
@@ -64,7 +65,7 @@ def train_with_trl(loaded: LoadedModel, plan_and_rows: PlanAndRows, context: Run
         blocks: Train only this many top blocks (TRL_FULL), to compare with the cached-trunk trainer; None trains everything.
 
     Raises:
-        BadInputError: TRAINER_UNKNOWN.
+        BadInputError: TRAINER_UNKNOWN or TRAINING_DIVERGED.
         CancelledError: when the user asked to stop.
     """
     kind = context.spec["trainer"]["kind"]
@@ -87,7 +88,12 @@ def train_with_trl(loaded: LoadedModel, plan_and_rows: PlanAndRows, context: Run
 
 def make_trainer(loaded: LoadedModel, plan_and_rows: PlanAndRows, context: RunContext) -> Any:
     """Builds the TRL trainer of the spec's method."""
-    from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer, SFTConfig, SFTTrainer
+    from trl.trainer.dpo_config import DPOConfig
+    from trl.trainer.dpo_trainer import DPOTrainer
+    from trl.trainer.kto_config import KTOConfig
+    from trl.trainer.kto_trainer import KTOTrainer
+    from trl.trainer.sft_config import SFTConfig
+    from trl.trainer.sft_trainer import SFTTrainer
 
     disable_progress_bars()
     spec, method = context.spec, context.spec["method"]
@@ -142,6 +148,8 @@ def _arguments(context: RunContext) -> dict[str, Any]:
         "gradient_checkpointing": False,
         "dataloader_pin_memory": not on_cpu,
         "logging_steps": 1,
+        # By default a loss that is no number is logged as the mean of the others.
+        "logging_nan_inf_filter": False,
         "logging_strategy": "steps",
         "save_strategy": "no",
         "report_to": "none",

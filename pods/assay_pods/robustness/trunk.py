@@ -32,7 +32,7 @@ class Trunk(NamedTuple):
 
     def reference(self, batch: TreeBatch) -> Tensor:
         """Gives the untrained model's summed log-probability of each text of a batch: [S]."""
-        return batch.membership @ self.reference_t[batch.edges.cpu()].to(batch.membership.device)
+        return batch.sum_by_text(self.reference_t[batch.edges.cpu()].to(batch.membership.device))
 
 
 @torch.no_grad()

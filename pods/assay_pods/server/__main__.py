@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 import grpc
 import grpc.aio
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import aio as health_aio  # pyright: ignore[reportAttributeAccessIssue] - the stubs lack it
 
 from assay_pods.gen.assay.pod.v1 import pod_service_pb2_grpc
 from assay_pods.server.device import find_device
@@ -59,12 +60,12 @@ async def _serve(options: Options, started: float) -> None:
     await server.stop(1.0)
 
 
-def _make_server(pod: Pod) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
+def _make_server(pod: Pod) -> tuple[grpc.aio.Server, health_aio.HealthServicer]:
     limits = [("grpc.max_receive_message_length", LARGEST_MESSAGE_BYTES), ("grpc.max_send_message_length", LARGEST_MESSAGE_BYTES)]
     # Without this a second pod could share the port and take half of the calls.
     server = grpc.aio.server(options=[*limits, ("grpc.so_reuseport", 0)])
     pod_service_pb2_grpc.add_PodServiceServicer_to_server(PodService(pod), server)
-    status = health.aio.HealthServicer()
+    status = health_aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(status, server)
     return server, status
 

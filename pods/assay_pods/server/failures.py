@@ -4,7 +4,7 @@ import errno
 import signal
 import sys
 
-from assay_pods.common.context import BadInputError, RunError
+from assay_pods.common.context import BadInputError, RunError, TransientError
 from assay_pods.gen.assay.pod.v1 import run_pb2
 
 _LONGEST_MESSAGE = 1_000
@@ -14,12 +14,14 @@ def failure_of(error: Exception, stage: str) -> run_pb2.Failed:
     """Classify what a capability raised. The message is one short line; the trace belongs into the pod's log."""
     if isinstance(error, BadInputError):
         return failed(run_pb2.ERROR_CLASS_BAD_INPUT, error.code, str(error), stage)
+    if isinstance(error, TransientError):
+        return failed(run_pb2.ERROR_CLASS_TRANSIENT, error.code, str(error), stage)
     if isinstance(error, RunError):
         return failed(run_pb2.ERROR_CLASS_UNKNOWN, error.code, str(error), stage)
     if _is_out_of_memory(error):
         return failed(run_pb2.ERROR_CLASS_OOM, "OUT_OF_MEMORY", f"{type(error).__name__}: {error}", stage)
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return failed(run_pb2.ERROR_CLASS_TRANSIENT, "DISK_FULL", f"the pod's disk is full: {error.strerror}", stage)
+    if _is_disk_full(error):
+        return failed(run_pb2.ERROR_CLASS_TRANSIENT, "DISK_FULL", f"the pod's disk is full: {error}", stage)
     return failed(run_pb2.ERROR_CLASS_UNKNOWN, "RUN_FAILED", f"{type(error).__name__}: {error}", stage)
 
 
@@ -40,9 +42,16 @@ def failure_of_exit(exit_code: int, stage: str) -> run_pb2.Failed:
 
 
 def failed(error_class: run_pb2.ErrorClass, code: str, message: str, stage: str) -> run_pb2.Failed:
-    """Make a failure whose message is one line of bounded length."""
-    line = " ".join(message.split())
+    """Make a failure whose message is one printable line of bounded length, whatever text of a user it quotes."""
+    line = " ".join("".join(character if character.isprintable() else " " for character in message).split())
     return run_pb2.Failed(error_class=error_class, code=code, message=line[:_LONGEST_MESSAGE], stage=stage)
+
+
+def _is_disk_full(error: Exception) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    # safetensors' writer passes the system's error on as words alone.
+    return type(error).__name__ == "SafetensorError" and f"(os error {errno.ENOSPC})" in str(error)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -39,6 +39,7 @@ def _work(job: Job, channel: Channel) -> run_pb2.Done:
     try:
         context.make_work_dir()
         _limit_threads(job.threads)
+        _show_one_gpu(job.device)
         module, _, function = job.entry.partition(":")
         result = getattr(importlib.import_module(module), function)(context)
         return _outcome_of(result, context)
@@ -72,6 +73,12 @@ def _limit_threads(threads: int) -> None:
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(threads)
+
+
+def _show_one_gpu(device: str) -> None:
+    """Let the run see the first GPU alone, the one that the pod named: trainers would spread over all that they see."""
+    if device.startswith("cuda"):
+        os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
 
 
 def _usage() -> run_pb2.Usage:

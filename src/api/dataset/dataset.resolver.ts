@@ -115,7 +115,7 @@ export class DatasetVersionResolver {
     }
     checkPartTags(input.partTags ?? null, upload);
     // The digest alone proves nothing: the file may be another tenant's.
-    const received = await reads.within((tx) => hasFile(tx, caller.tenantId, upload.digest));
+    const received = await reads.within((tx) => hasFile(tx, upload));
     if (!received) {
       throw new AssayError(
         "STATE_CONFLICT",

@@ -4,19 +4,10 @@ import { terminalStates } from "../../domain/run.js";
 import type { Project } from "../../domain/tenant.js";
 import { AssayError, invalidInput, notFound } from "../../errors.js";
 import { cancelExperiment } from "../../store/cancel.js";
-import { listExperiments, reportOf } from "../../store/experiments.js";
-import { artifactsOfExperiment, listRuns } from "../../store/runs.js";
+import { listExperiments, reportRunOf } from "../../store/experiments.js";
+import { listArtifacts, listRuns } from "../../store/runs.js";
 import { ArtifactConnection } from "../artifact/artifact.type.js";
-import {
-  type Connection,
-  connectionOf,
-  idCursor,
-  numberCursor,
-  PageArgs,
-  pageOf,
-  sliceOf,
-  timeCursor,
-} from "../connection.js";
+import { type Connection, connectionOf, idCursor, numberCursor, PageArgs, pageOf, timeCursor } from "../connection.js";
 import type { Context } from "../context.js";
 import { globalId, idArgument, idWords, inputArgument, keyIn } from "../ids.js";
 import { type Answer, answered, demand } from "../present.js";
@@ -104,9 +95,9 @@ export class ExperimentResolver {
 
   @FieldResolver()
   async report(@Root() experiment: Experiment, @Ctx() { reads }: Context): Promise<object | null> {
-    const report = await reads.within((tx) => reportOf(tx, experiment.id));
-    if (report === null) return null;
-    return (await reads.files(report.runId)).find((file) => file.kind === "REPORT_JSON") ?? null;
+    const runId = await reads.within((tx) => reportRunOf(tx, experiment.id));
+    if (runId === null) return null;
+    return (await reads.files(runId)).find((file) => file.kind === "REPORT_JSON") ?? null;
   }
 
   @FieldResolver(() => RunConnection, { description: "Its runs, in the order of its plan." })
@@ -127,12 +118,8 @@ export class ExperimentResolver {
     @Ctx() { reads }: Context,
   ): Promise<Connection<object>> {
     const page = pageOf(args, idCursor);
-    const files = await reads.within((tx) => artifactsOfExperiment(tx, experiment.id));
-    return connectionOf(
-      sliceOf(files, page, (file) => file.id),
-      idCursor,
-      (file) => file.id,
-    );
+    const files = await reads.within((tx) => listArtifacts(tx, experiment.id, page));
+    return connectionOf(files, idCursor, (file) => file.id);
   }
 }
 

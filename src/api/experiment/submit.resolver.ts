@@ -1,6 +1,8 @@
-import { Arg, Ctx, FieldResolver, Mutation, Resolver, Root } from "type-graphql";
+import type { GraphQLResolveInfo } from "graphql";
+import { Arg, Ctx, FieldResolver, Info, Mutation, Resolver, Root } from "type-graphql";
 import { digestOf, newId } from "../../domain/digest.js";
 import type { Experiment } from "../../domain/experiment.js";
+import type { Model } from "../../domain/model.js";
 import { type PlanContext, planRobustness, type RobustnessRequest } from "../../domain/robustness.js";
 import { faultsOf } from "../../domain/robustness-rules.js";
 import { type AssayError, invalidInput, notFound } from "../../errors.js";
@@ -8,12 +10,14 @@ import type { Submitted as Stored, Submission } from "../../store/submit.js";
 import type { Context } from "../context.js";
 import { inputArgument, keyIn } from "../ids.js";
 import { type Answer, answered, demand, Faults } from "../present.js";
+import { wantsOnlyIdOf } from "../selection.js";
 import { gridOf, typedExperiment } from "./experiment.js";
 import { RobustnessExperimentType, type RobustnessGridType } from "./experiment.type.js";
 import { requestOf } from "./request.js";
 import { type RobustnessInput, SubmitRobustnessInput, SubmitRobustnessPayload } from "./robustness.input.js";
 
 const KEY_LENGTH_MAX = 200;
+const MODELS_MAX = 1_000;
 const SPEC = ["input", "spec"];
 
 interface Submitted {
@@ -35,6 +39,8 @@ export interface CodeDigests {
 export class RobustnessResolver {
   readonly #submitter: ExperimentSink;
   readonly #codeDigests: CodeDigests;
+  /** Models by project and id: a registered model never changes. */
+  readonly #models = new Map<string, Model>();
 
   constructor(submitter: ExperimentSink, codeDigests: CodeDigests) {
     this.#submitter = submitter;
@@ -45,10 +51,15 @@ export class RobustnessResolver {
   submitRobustnessExperiment(
     @Arg("input", () => SubmitRobustnessInput, inputArgument) input: SubmitRobustnessInput,
     @Ctx() context: Context,
+    @Info() info: GraphQLResolveInfo,
   ): Promise<Submitted & Answer> {
     return answered<Submitted>(input, { experiment: null, replayed: false }, async () => {
       demand(context, "SUBMIT");
-      return this.#submit(input, context);
+      const { experimentId, replayed } = await this.#submit(input, context);
+      // Most clients want the id alone, which needs no further look.
+      if (wantsOnlyIdOf("experiment", info)) return { experiment: { id: experimentId }, replayed };
+      const experiment = await context.reads.experiment(experimentId);
+      return { experiment: experiment === null ? null : typedExperiment(experiment), replayed };
     });
   }
 
@@ -57,7 +68,7 @@ export class RobustnessResolver {
     return gridOf(experiment.spec);
   }
 
-  async #submit(input: SubmitRobustnessInput, { caller, reads }: Context): Promise<Submitted> {
+  async #submit(input: SubmitRobustnessInput, { caller, reads }: Context): Promise<Stored> {
     const request = requestOf(input.spec);
     const { faults, found } = await this.#findParts(input.spec, { caller, reads });
     const { idempotencyKey } = input;
@@ -69,15 +80,13 @@ export class RobustnessResolver {
     const planned = planRobustness(request, found);
     // The code's digest is no part of it: a client that tries again after an upgrade means the same request.
     const requestSha256 = digestOfRequest(request, found);
-    const submitted = await this.#submitter.submit({
+    return this.#submitter.submit({
       caller,
       operation: "submitRobustnessExperiment",
       idempotencyKey,
       requestSha256,
       planned,
     });
-    const experiment = await reads.experiment(submitted.experimentId);
-    return { experiment: experiment === null ? null : typedExperiment(experiment), replayed: submitted.replayed };
   }
 
   /** Looks up what the request names by id. `found` is null unless all of it is there. */
@@ -90,7 +99,7 @@ export class RobustnessResolver {
       faults.push(notFound([...SPEC, "projectId"], "project", spec.projectId));
     }
     const modelKey = keyIn(spec.modelId, "Model");
-    const model = modelKey === null ? null : await reads.model(modelKey);
+    const model = modelKey === null ? null : await this.#model(modelKey, { caller, reads });
     if (model === null) faults.push(notFound([...SPEC, "modelId"], "model", spec.modelId));
     const versionId = spec.datasetVersionId ?? null;
     const versionKey = versionId === null ? null : keyIn(versionId, "DatasetVersion");
@@ -101,6 +110,16 @@ export class RobustnessResolver {
     if (faults.length > 0 || model === null) return { faults, found: null };
     const codeDigest = this.#codeDigests.robustness;
     return { faults, found: { model, datasetDigest: version?.digest ?? null, codeDigest, newId } };
+  }
+
+  async #model(id: string, { caller, reads }: Pick<Context, "caller" | "reads">): Promise<Model | null> {
+    const name = `${caller.projectId}:${id}`;
+    const known = this.#models.get(name) ?? (await reads.model(id));
+    if (known === null) return null;
+    const [oldest] = this.#models.keys();
+    if (oldest !== undefined && this.#models.size >= MODELS_MAX) this.#models.delete(oldest);
+    this.#models.set(name, known);
+    return known;
   }
 }
 

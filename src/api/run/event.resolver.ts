@@ -4,6 +4,7 @@ import { type Run, type RunState, runStates } from "../../domain/run.js";
 import { invalidInput, notFound } from "../../errors.js";
 import type { Context } from "../context.js";
 import { globalId, idWords, keyIn } from "../ids.js";
+import { located } from "../present.js";
 import { type EventProgressType, type MetricPointType, RunEventType } from "./event.type.js";
 import { fieldOf, numberOf, oneOf, textOf } from "./json.js";
 
@@ -105,7 +106,7 @@ async function followRun({ args, context }: Subscribing<RunEventsArgs>): Promise
   const afterSequence = sequenceOf(args.afterSequence);
   const key = keyIn(args.runId, "Run");
   const run = key === null ? null : await context.reads.run(key);
-  if (run === null) throw notFound(["runId"], "run", args.runId);
+  if (run === null) throw located(notFound(["runId"], "run", args.runId));
   const { experimentId, id: runId } = run;
   return context.watch.follow(context.reads, { experimentId, runId, afterSequence });
 }
@@ -117,11 +118,11 @@ async function followExperiment({
   const afterSequence = sequenceOf(args.afterSequence);
   const key = keyIn(args.experimentId, "Experiment");
   const experiment = key === null ? null : await context.reads.experiment(key);
-  if (experiment === null) throw notFound(["experimentId"], "experiment", args.experimentId);
+  if (experiment === null) throw located(notFound(["experimentId"], "experiment", args.experimentId));
   return context.watch.follow(context.reads, { experimentId: experiment.id, afterSequence });
 }
 
 function sequenceOf(afterSequence: number | null): number {
   if (afterSequence === null || afterSequence >= 0) return afterSequence ?? 0;
-  throw invalidInput(["afterSequence"], "0 or a sequence that came", afterSequence);
+  throw located(invalidInput(["afterSequence"], "0 or a sequence that came", afterSequence));
 }

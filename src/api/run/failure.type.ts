@@ -47,8 +47,9 @@ export interface FailureFacts {
   readonly errorStage: string | null;
 }
 
+/** A pod that is lost says no class; its run's code and message are there all the same. */
 const kinds: Readonly<
-  Record<ErrorClass, { readonly type: string; readonly retryable: boolean; readonly remedy: string }>
+  Record<ErrorClass | "LOST", { readonly type: string; readonly retryable: boolean; readonly remedy: string }>
 > = {
   BAD_INPUT: { type: "DataFailure", retryable: false, remedy: "Change what the message names and submit again." },
   OOM: {
@@ -63,16 +64,22 @@ const kinds: Readonly<
   },
   TRANSIENT: { type: "WorkFailure", retryable: true, remedy: "Nothing: it is tried again by itself." },
   OVERLOAD: { type: "WorkFailure", retryable: true, remedy: "Nothing: it waits for a pod with room." },
+  LOST: {
+    type: "WorkFailure",
+    retryable: true,
+    remedy: "Nothing: it is tried again by itself, up to 20 times; then look into why pods go away.",
+  },
   UNKNOWN: { type: "WorkFailure", retryable: true, remedy: "Look into the pod's log at the time of the failure." },
 };
 
 /** The published failure, or null where nothing failed. */
 export function failureOf(facts: FailureFacts): (RunFailureType & Typed) | null {
-  if (facts.errorClass === null) return null;
-  const { type, retryable, remedy } = kinds[facts.errorClass];
+  const errorClass = facts.errorClass ?? (facts.errorCode === null ? null : "LOST");
+  if (errorClass === null) return null;
+  const { type, retryable, remedy } = kinds[errorClass];
   return {
     __typename: type,
-    code: facts.errorCode ?? facts.errorClass,
+    code: facts.errorCode ?? errorClass,
     message: facts.errorMessage ?? "The pod gave no reason.",
     stage: facts.errorStage ?? "unknown",
     retryable,
