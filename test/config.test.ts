@@ -21,6 +21,7 @@ test("each variable is honoured", () => {
     ASSAY_POD_SLOTS: "5",
     ASSAY_LEASE_TTL_MS: "3000",
     ASSAY_BEAT_MS: "500",
+    ASSAY_RUN_LIMIT_MS: "60000",
   });
   assert.deepEqual(config, {
     host: "::1",
@@ -30,6 +31,7 @@ test("each variable is honoured", () => {
     podSlots: 5,
     leaseTtlMs: 3000,
     beatIntervalMs: 500,
+    runLimitMs: 60_000,
   });
 });
 
