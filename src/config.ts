@@ -17,6 +17,8 @@ export interface Config {
   readonly leaseTtlMs: number;
   /** `ASSAY_BEAT_MS`: how often a pod says that a run is alive; at most a third of the lease. Default 5000. */
   readonly beatIntervalMs: number;
+  /** `ASSAY_RUN_LIMIT_MS`: the longest time that a run may take on a pod, 60000 to 2592000000 ms. Default 43200000, 12 hours. */
+  readonly runLimitMs: number;
   /** Kafka as the bus; the in-process bus where `ASSAY_KAFKA_BROKERS` is empty. */
   readonly kafka: KafkaConfig | undefined;
 }
@@ -68,6 +70,7 @@ export function readConfig(env: Environment): Config {
     podSlots: integer("ASSAY_POD_SLOTS", 2, [1, 64]),
     leaseTtlMs: integer("ASSAY_LEASE_TTL_MS", 30_000, [1_000, 600_000]),
     beatIntervalMs: integer("ASSAY_BEAT_MS", 5_000, [100, 200_000]),
+    runLimitMs: integer("ASSAY_RUN_LIMIT_MS", 43_200_000, [60_000, 2_592_000_000]),
     kafka: readKafka(env, faults),
   };
   if (config.beatIntervalMs * 3 > config.leaseTtlMs) {

@@ -79,7 +79,7 @@ async function startDelivery(config: Config, access: DatabaseAccess, undo: Undo[
     artifacts,
     log: logOf("dispatch"),
     pods: { addresses: () => (podAddress === undefined ? [] : [podAddress]) },
-    times: { ttlMs: config.leaseTtlMs, beatMs: config.beatIntervalMs },
+    times: { ttlMs: config.leaseTtlMs, beatMs: config.beatIntervalMs, hardDeadlineMs: config.runLimitMs },
     alone: true, // the data folder is held: no other dispatcher of this database can be alive
   });
   const pod = LocalPod.start({

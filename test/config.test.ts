@@ -22,6 +22,7 @@ test("each variable is honoured", () => {
     ASSAY_POD_SLOTS: "5",
     ASSAY_LEASE_TTL_MS: "3000",
     ASSAY_BEAT_MS: "500",
+    ASSAY_RUN_LIMIT_MS: "60000",
     ASSAY_KAFKA_BROKERS: "one.example:9092, [::1]:9093",
     ASSAY_KAFKA_TLS: "true",
     ASSAY_KAFKA_PREFIX: "blue.",
@@ -37,6 +38,7 @@ test("each variable is honoured", () => {
     podSlots: 5,
     leaseTtlMs: 3000,
     beatIntervalMs: 500,
+    runLimitMs: 60_000,
     kafka: {
       brokers: ["one.example:9092", "[::1]:9093"],
       tls: true,

@@ -243,7 +243,7 @@ describe("a file", () => {
 
   it("without a split is refused", async () => {
     assert.deepEqual(await problemsOf(jsonLines(rows.filter((row) => row["split"] !== "validation"))), [
-      "0 split: wanted at least one pair in validation, but there is none",
+      "0 split: wanted at least 2 pairs in validation, but got 0",
     ]);
   });
 

@@ -30,6 +30,8 @@ export const LINE_BYTES_MAX = 2 ** 20;
 export const ROWS_MAX = 100_000;
 
 const PROBLEMS_MAX = 100;
+/** Training takes two steps' worth of pairs at the least; scoring takes two pairs to say anything of their spread. */
+const PAIRS_MIN = { train: 16, validation: 2, test: 2 } as const;
 
 /** Checks a whole file of preference rows against the format and the rules of `docs/contract.md`. */
 export async function checkRecords(lines: AsyncIterable<Line> | Iterable<Line>): Promise<RecordReport> {
@@ -170,9 +172,11 @@ class RecordCheck {
   }
 
   #wantEverySplit(): void {
-    const found = new Set([...this.#pairs.values()].map((pair) => pair.split));
+    const pairs = [...this.#pairs.values()];
     for (const split of splits) {
-      if (!found.has(split)) this.#report(0, "split", `wanted at least one pair in ${split}, but there is none`);
+      const found = pairs.filter((pair) => pair.split === split).length;
+      const wanted = PAIRS_MIN[split];
+      if (found < wanted) this.#report(0, "split", `wanted at least ${wanted} pairs in ${split}, but got ${found}`);
     }
   }
 
