@@ -3,6 +3,7 @@ import { afterEach, describe, it } from "node:test";
 import { canonicalJson, sha256 } from "../src/domain/digest.js";
 import { CancelMode, ErrorClass } from "../src/gen/assay/pod/v1/run.js";
 import { cancelExperiment } from "../src/store/cancel.js";
+import { runCountsOf } from "../src/store/experiments.js";
 import { DispatchRig } from "./support/dispatch.js";
 import { eventually } from "./support/eventually.js";
 import { assertInvariants } from "./support/invariants.js";
@@ -57,6 +58,25 @@ describe("the dispatcher", () => {
       experimentId,
     ]);
     assert.deepEqual(last, { body: { state: "SUCCEEDED" } });
+  });
+
+  it("calls an experiment partial when a run that succeeded lacks some of its items", async () => {
+    await rig.pod({ work: async (task) => ({ metrics: {}, partial: task.spec["partly"] === true }) });
+    await rig.dispatcher();
+    const endOf = async (plan: Parameters<typeof rig.submit>[0]): Promise<unknown> => {
+      const experimentId = await rig.submit(plan);
+      assert.deepEqual(new Set(await rig.ended(experimentId)), new Set(["SUCCEEDED"]));
+      const [last] = await query("select body from event where experiment_id = $1 order by seq desc limit 1", [
+        experimentId,
+      ]);
+      const tallies = await app.withTenant(caller.tenantId, (tx) => runCountsOf(tx, [experimentId]));
+      return [last, tallies.get(experimentId)?.partial];
+    };
+    assert.deepEqual(await endOf([{ stage: 0 }, { stage: 1 }]), [{ body: { state: "SUCCEEDED" } }, false]);
+    assert.deepEqual(await endOf([{ stage: 0, spec: { partly: true } }, { stage: 1 }]), [
+      { body: { state: "PARTIAL" } },
+      true,
+    ]);
   });
 
   it("passes the digests of the inputs on, and leaves optional ones out that nobody made", async () => {

@@ -55,13 +55,20 @@ test("a failure always leads to a state that RUNNING may go to, and tries end", 
 test("an experiment's state follows from its runs", () => {
   const live = { cancelRequestedAt: null, totalRuns: 3 };
   const cancelled = { cancelRequestedAt: new Date(0), totalRuns: 3 };
-  assert.equal(experimentState(live, { QUEUED: 1, WAITING: 2 }, false), "QUEUED");
-  assert.equal(experimentState(live, { SUCCEEDED: 1, QUEUED: 1, WAITING: 1 }, false), "RUNNING");
-  assert.equal(experimentState(live, { RUNNING: 1, WAITING: 2 }, false), "RUNNING");
-  assert.equal(experimentState(live, { PAUSED: 2, WAITING: 1 }, false), "PAUSED");
-  assert.equal(experimentState(cancelled, { CANCELLING: 1, CANCELLED: 2 }, false), "CANCELLING");
-  assert.equal(experimentState(live, { SUCCEEDED: 3 }, true), "SUCCEEDED");
-  assert.equal(experimentState(live, { SUCCEEDED: 2, FAILED: 1 }, true), "PARTIAL");
-  assert.equal(experimentState(live, { FAILED: 1, CANCELLED: 2 }, false), "FAILED");
-  assert.equal(experimentState(cancelled, { CANCELLED: 3 }, false), "CANCELLED");
+  assert.equal(experimentState(live, { QUEUED: 1, WAITING: 2 }, { reported: false, partial: false }), "QUEUED");
+  assert.equal(
+    experimentState(live, { SUCCEEDED: 1, QUEUED: 1, WAITING: 1 }, { reported: false, partial: false }),
+    "RUNNING",
+  );
+  assert.equal(experimentState(live, { RUNNING: 1, WAITING: 2 }, { reported: false, partial: false }), "RUNNING");
+  assert.equal(experimentState(live, { PAUSED: 2, WAITING: 1 }, { reported: false, partial: false }), "PAUSED");
+  assert.equal(
+    experimentState(cancelled, { CANCELLING: 1, CANCELLED: 2 }, { reported: false, partial: false }),
+    "CANCELLING",
+  );
+  assert.equal(experimentState(live, { SUCCEEDED: 3 }, { reported: true, partial: false }), "SUCCEEDED");
+  assert.equal(experimentState(live, { SUCCEEDED: 2, FAILED: 1 }, { reported: true, partial: false }), "PARTIAL");
+  assert.equal(experimentState(live, { FAILED: 1, CANCELLED: 2 }, { reported: false, partial: false }), "FAILED");
+  assert.equal(experimentState(live, { SUCCEEDED: 3 }, { reported: true, partial: true }), "PARTIAL");
+  assert.equal(experimentState(cancelled, { CANCELLED: 3 }, { reported: false, partial: false }), "CANCELLED");
 });

@@ -19,6 +19,7 @@ import type { ExperimentKey } from "../src/store/events.js";
 import { adoptLeases, noteNews, releaseLeases, renewLease, runStarted } from "../src/store/leases.js";
 import { Submitter } from "../src/store/submit.js";
 import { testDatabases } from "./support/databases.js";
+import { eventually } from "./support/eventually.js";
 import { assertInvariants } from "./support/invariants.js";
 import { submission, type TestRun, testPlan } from "./support/store.js";
 
@@ -349,30 +350,73 @@ describe("ending a stage", () => {
 });
 
 describe("cancelling", () => {
-  it("races with completion: one of them wins, and the run says which", async () => {
-    const seen = new Set<string>();
-    for (let round = 0; round < 40; round += 1) {
-      await drain();
-      const key = await submitted([{ stage: 0 }, { stage: 1 }]);
-      const [run] = await claim(1);
-      assert.ok(run);
-      const finish = (): Promise<Ending> => complete(run);
-      const cancel = (): Promise<boolean> =>
-        app.withTenant(key.tenantId, (tx) => cancelExperiment(tx, key, { mode: "GRACEFUL", reason: "test" }));
-      // Whoever sets out first mostly wins, so both get the start in turn.
-      const [early, late] = round % 2 === 0 ? [finish(), cancel()] : [cancel(), finish()];
-      const outcomes = await Promise.all([early, late]);
+  /** A running run's end and its experiment's cancel, ready to be set off, and a check that one won and said so. */
+  async function contest(): Promise<{
+    run: Lease;
+    finish: () => Promise<Ending>;
+    cancel: () => Promise<boolean>;
+    winner: (outcomes: readonly (Ending | boolean)[]) => Promise<string | undefined>;
+  }> {
+    await drain();
+    const key = await submitted([{ stage: 0 }, { stage: 1 }]);
+    const [run] = await claim(1);
+    assert.ok(run);
+    const winner = async (outcomes: readonly (Ending | boolean)[]): Promise<string | undefined> => {
       assert.ok(outcomes.includes(true));
       const ending = outcomes.find((outcome) => typeof outcome === "object");
       const [first, second] = await statesOf(key.experimentId);
       assert.equal(second, "CANCELLED");
       assert.deepEqual(ending, { kind: "COUNTED", state: first });
-      seen.add(String(first));
       const results = await query("select 1 from result where run_id = $1", [run.runId]);
       assert.equal(results.length, first === "SUCCEEDED" ? 1 : 0);
+      return first;
+    };
+    return {
+      run,
+      finish: () => complete(run),
+      cancel: () =>
+        app.withTenant(key.tenantId, (tx) => cancelExperiment(tx, key, { mode: "GRACEFUL", reason: "test" })),
+      winner,
+    };
+  }
+
+  it("races with completion: one of them wins, and the run says which", async () => {
+    for (let round = 0; round < 40; round += 1) {
+      const { finish, cancel, winner } = await contest();
+      const outcomes = await Promise.all(round % 2 === 0 ? [finish(), cancel()] : [cancel(), finish()]);
+      assert.match(String(await winner(outcomes)), /^(CANCELLED|SUCCEEDED)$/);
     }
-    assert.deepEqual([...seen].sort(), ["CANCELLED", "SUCCEEDED"]);
   });
+
+  for (const [who, wins] of [
+    ["the cancel", "CANCELLED"],
+    ["the completion", "SUCCEEDED"],
+  ] as const) {
+    it(`and completion wait for the experiment's lock in turn: when ${who} comes first, the run is ${wins}`, async () => {
+      const { run, finish, cancel, winner } = await contest();
+      const [early, late] = wins === "CANCELLED" ? [cancel, finish] : [finish, cancel];
+      const outcomes: Promise<Ending | boolean>[] = [];
+      await locked(run, async () => {
+        outcomes.push(early());
+        await waiting(1);
+        outcomes.push(late());
+        await waiting(2);
+      });
+      assert.equal(await winner(await Promise.all(outcomes)), wins);
+    });
+  }
+
+  /** Resolves when so many transactions of this database wait for a lock. */
+  function waiting(count: number): Promise<boolean> {
+    return eventually(`${count} transactions that wait`, async () => {
+      const rows = await query(
+        `select distinct l.pid from pg_locks l join pg_stat_activity a on a.pid = l.pid
+         where not l.granted and a.datname = current_database()`,
+        [],
+      );
+      return rows.length === count;
+    });
+  }
 
   it("ends what waits at once, asks what runs to stop, and says nothing new the second time", async () => {
     await drain();

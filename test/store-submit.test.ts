@@ -36,7 +36,7 @@ describe("submitting", () => {
     assert.equal(experiment.totalRuns, 5);
     assert.equal(experiment.createdBy, caller.keyId);
     const tallies = await app.withTenant(caller.tenantId, (tx) => runCountsOf(tx, [experimentId]));
-    assert.deepEqual(tallies.get(experimentId), { counts: { QUEUED: 4, WAITING: 1 }, reported: false });
+    assert.deepEqual(tallies.get(experimentId), { counts: { QUEUED: 4, WAITING: 1 }, reported: false, partial: false });
     const page = await app.withTenant(caller.tenantId, (tx) => listRuns(tx, { experimentId }, { first: 10 }));
     assert.deepEqual(
       page.items.map(({ id, spec, inputs, position }) => ({ id, spec, inputs, position })),

@@ -2,7 +2,7 @@ import { registerEnumType } from "type-graphql";
 import { datasetKinds } from "../domain/dataset.js";
 import { capabilities, eventKinds, experimentStates } from "../domain/experiment.js";
 import { robustnessTasks, spuriousArtifacts, trainerKinds, tuningMethods } from "../domain/robustness.js";
-import { cancelModes, runStates } from "../domain/run.js";
+import { offeredCancelModes, runStates } from "../domain/run.js";
 import { scopes } from "../domain/tenant.js";
 
 interface EnumWords<T extends string> {
@@ -105,12 +105,11 @@ export const TrainerKindEnum = published(trainerKinds, {
   },
 });
 
-export const CancelModeEnum = published(cancelModes, {
+export const CancelModeEnum = published(offeredCancelModes, {
   name: "CancelMode",
   description: "How an experiment is ended early.",
   values: {
     GRACEFUL: "Runs stop at their next step.",
-    SCORE_PARTIAL: "Runs stop and score what they have.",
     IMMEDIATE: "Runs are ended at once.",
   },
 });

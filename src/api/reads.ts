@@ -62,7 +62,7 @@ export class Reads {
     this.#results = this.#one((tx, ids) => resultsOf(tx, ids), runIdOf);
     this.#attempts = this.#many((tx, ids) => attemptsOf(tx, ids), runIdOf);
     this.#files = this.#many((tx, ids) => artifactsOf(tx, ids), runIdOf);
-    this.#tallies = this.#mapped((tx, ids) => runCountsOf(tx, ids), { counts: {}, reported: false });
+    this.#tallies = this.#mapped((tx, ids) => runCountsOf(tx, ids), { counts: {}, reported: false, partial: false });
     this.#usageOfRuns = this.#mapped((tx, ids) => usageOfRuns(tx, ids), {});
     this.#usageOfExperiments = this.#mapped((tx, ids) => usageOfExperiments(tx, ids), {});
   }

@@ -52,11 +52,19 @@ export type ExperimentState = (typeof experimentStates)[number];
 /** How many runs are in each state. */
 export type RunCounts = Readonly<Partial<Record<RunState, number>>>;
 
-/** The state of an experiment. `reported` says whether its last stage's run succeeded. */
+/** What the states of the runs alone do not tell. */
+export interface Completeness {
+  /** Whether the last stage's run succeeded. */
+  readonly reported: boolean;
+  /** Whether a run that succeeded lacks some of its items. */
+  readonly partial: boolean;
+}
+
+/** The state of an experiment: SUCCEEDED only when every run has a complete result. */
 export function experimentState(
   experiment: Pick<Experiment, "cancelRequestedAt" | "totalRuns">,
   counts: RunCounts,
-  reported: boolean,
+  { reported, partial }: Completeness,
 ): ExperimentState {
   const count = (state: RunState): number => counts[state] ?? 0;
   const ended = count("SUCCEEDED") + count("FAILED") + count("CANCELLED") + count("DEAD");
@@ -68,7 +76,7 @@ export function experimentState(
       ? "PAUSED"
       : "RUNNING";
   }
-  if (count("SUCCEEDED") === experiment.totalRuns) return "SUCCEEDED";
+  if (count("SUCCEEDED") === experiment.totalRuns && !partial) return "SUCCEEDED";
   if (reported) return "PARTIAL";
   return experiment.cancelRequestedAt !== null ? "CANCELLED" : "FAILED";
 }

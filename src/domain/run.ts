@@ -102,9 +102,11 @@ export interface Run extends PlannedRun {
   readonly terminalAt: Date | null;
 }
 
-/** How a user ends an experiment early. */
-export const cancelModes = ["GRACEFUL", "SCORE_PARTIAL", "IMMEDIATE"] as const;
-export type CancelMode = (typeof cancelModes)[number];
+/** How an experiment is ended early. SCORE_PARTIAL is known to store and pods; no capability can score a part of a run yet. */
+export type CancelMode = "GRACEFUL" | "SCORE_PARTIAL" | "IMMEDIATE";
+
+/** The modes that a user may ask for: those that do what they say. */
+export const offeredCancelModes = ["GRACEFUL", "IMMEDIATE"] as const satisfies readonly CancelMode[];
 
 /** One try of a run on one pod. */
 export interface Attempt {

@@ -161,23 +161,22 @@ const finish = statement("experiment-end", "update experiment set ended_at = now
 
 const tally = statement(
   "experiment-tally",
-  `select state, count(*)::int as count, bool_or(stage = $3 and state = 'SUCCEEDED') as reported
+  `select state, count(*)::int as count, bool_or(stage = $3 and state = 'SUCCEEDED') as reported, bool_or(partial) as partial
    from run where tenant_id = $1 and experiment_id = $2 group by state`,
 );
 
 async function end(tx: Transaction, experiment: LockedExperiment): Promise<void> {
   const { tenantId, experimentId, stageCount } = experiment;
   await tx.run(finish, [tenantId, experimentId]);
-  const rows = await tx.rows<{ state: RunState; count: number; reported: boolean }>(tally, [
+  const rows = await tx.rows<{ state: RunState; count: number; reported: boolean; partial: boolean }>(tally, [
     tenantId,
     experimentId,
     stageCount - 1,
   ]);
   const counts: RunCounts = Object.fromEntries(rows.map((row) => [row.state, row.count]));
-  const state = experimentState(
-    experiment,
-    counts,
-    rows.some((row) => row.reported),
-  );
+  const state = experimentState(experiment, counts, {
+    reported: rows.some((row) => row.reported),
+    partial: rows.some((row) => row.partial),
+  });
   await appendEvents(tx, experiment, [{ runId: null, kind: "EXPERIMENT", body: { state } }]);
 }

@@ -1,4 +1,4 @@
-import type { Capability, Experiment, RunCounts } from "../domain/experiment.js";
+import type { Capability, Completeness, Experiment, RunCounts } from "../domain/experiment.js";
 import type { RunState } from "../domain/run.js";
 import { type Page, type PageOrder, type PageRequest, readPage } from "./pages.js";
 import { experimentTable } from "./tables.js";
@@ -45,30 +45,34 @@ export function listExperiments(
 }
 
 /** What an experiment's state is derived from, beside the experiment itself. */
-export interface Tally {
+export interface Tally extends Completeness {
   readonly counts: RunCounts;
-  /** Whether the run of the last stage succeeded. */
-  readonly reported: boolean;
 }
 
 const tallies = statement(
   "experiment-tallies",
-  `select r.experiment_id, r.state, count(*)::int as count, bool_or(r.stage = e.stage_count - 1 and r.state = 'SUCCEEDED') as reported
+  `select r.experiment_id, r.state, count(*)::int as count, bool_or(r.partial) as partial,
+          bool_or(r.stage = e.stage_count - 1 and r.state = 'SUCCEEDED') as reported
    from run r join experiment e on e.tenant_id = r.tenant_id and e.id = r.experiment_id
    where r.experiment_id = any($1::uuid[]) group by r.experiment_id, r.state`,
 );
 
+interface TallyRow extends Completeness {
+  readonly experiment_id: string;
+  readonly state: RunState;
+  readonly count: number;
+}
+
 /** How many runs of each experiment are in which state, for many experiments at once. Unknown ids are left out. */
 export async function runCountsOf(tx: Transaction, experimentIds: readonly string[]): Promise<Map<string, Tally>> {
-  const rows = await tx.rows<{ experiment_id: string; state: RunState; count: number; reported: boolean }>(tallies, [
-    experimentIds,
-  ]);
+  const rows = await tx.rows<TallyRow>(tallies, [experimentIds]);
   const found = new Map<string, Tally>();
   for (const row of rows) {
     const before = found.get(row.experiment_id);
     found.set(row.experiment_id, {
       counts: { ...before?.counts, [row.state]: row.count },
       reported: row.reported || (before?.reported ?? false),
+      partial: row.partial || (before?.partial ?? false),
     });
   }
   return found;

@@ -71,8 +71,8 @@ export class ExperimentResolver {
 
   @FieldResolver()
   async state(@Root() experiment: Experiment, @Ctx() { reads }: Context): Promise<ExperimentState> {
-    const { counts, reported } = await reads.tally(experiment.id);
-    return experimentState(experiment, counts, reported);
+    const { counts, ...completeness } = await reads.tally(experiment.id);
+    return experimentState(experiment, counts, completeness);
   }
 
   @FieldResolver()
