@@ -1,6 +1,7 @@
 import { registerEnumType } from "type-graphql";
 import { datasetKinds } from "../domain/dataset.js";
 import { capabilities, eventKinds, experimentStates } from "../domain/experiment.js";
+import { reusePolicies } from "../domain/options.js";
 import { robustnessTasks, spuriousArtifacts, trainerKinds, tuningMethods } from "../domain/robustness.js";
 import { offeredCancelModes, runStates } from "../domain/run.js";
 import { scopes } from "../domain/tenant.js";
@@ -111,6 +112,15 @@ export const CancelModeEnum = published(offeredCancelModes, {
   values: {
     GRACEFUL: "Runs stop at their next step.",
     IMMEDIATE: "Runs are ended at once.",
+  },
+});
+
+export const ReusePolicyEnum = published(reusePolicies, {
+  name: "ReusePolicy",
+  description: "Whether equal work of the project is answered from an earlier run.",
+  values: {
+    EXACT_MATCH: "A run with the digest of one that succeeded gets that one's result.",
+    NEVER: "Every run is worked on.",
   },
 });
 

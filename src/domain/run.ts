@@ -108,6 +108,13 @@ export type CancelMode = "GRACEFUL" | "SCORE_PARTIAL" | "IMMEDIATE";
 /** The modes that a user may ask for: those that do what they say. */
 export const offeredCancelModes = ["GRACEFUL", "IMMEDIATE"] as const satisfies readonly CancelMode[];
 
+/**
+ * How a try ended. LOST: its pod or lease was gone; REFUSED: no pod took it; RELEASED: it stopped at a checkpoint and went back
+ * to the queue; REUSED: it was answered from an equal run and worked on by no pod.
+ */
+export const attemptOutcomes = ["SUCCEEDED", "FAILED", "CANCELLED", "LOST", "REFUSED", "RELEASED", "REUSED"] as const;
+export type AttemptOutcome = (typeof attemptOutcomes)[number];
+
 /** One try of a run on one pod. */
 export interface Attempt {
   readonly tenantId: string;
@@ -118,7 +125,7 @@ export interface Attempt {
   readonly podAddress: string | null;
   readonly startedAt: Date;
   readonly endedAt: Date | null;
-  readonly outcome: "SUCCEEDED" | "FAILED" | "CANCELLED" | "LOST" | "REFUSED" | null;
+  readonly outcome: AttemptOutcome | null;
   readonly errorClass: ErrorClass | null;
   readonly errorCode: string | null;
   readonly errorMessage: string | null;

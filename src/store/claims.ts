@@ -26,7 +26,7 @@ export interface ClaimRequest {
 }
 
 // Tenants take turns: first whoever has fewest runs in work, then whoever was served longest ago. Within a tenant by
-// priority, then age. More heads than wanted are looked at, because another claim may hold the first ones locked.
+// age and priority, which `queue_rank` holds in one. More heads than wanted are looked at, because another claim may hold the first ones locked.
 const claim = statement(
   "claim",
   `with recursive tenants(tenant_id) as (
@@ -45,7 +45,7 @@ const claim = statement(
        select next.*, row_number() over () as place from (
          select r.tenant_id, r.id from run r
          where r.tenant_id = t.tenant_id and r.state in ('QUEUED', 'RETRY_WAIT') and r.not_before <= now()
-         order by r.priority desc, r.accepted_at, r.experiment_id, r.position limit $5::int * 4
+         order by r.queue_rank, r.experiment_id, r.position limit $5::int * 4
        ) next
      ) h
      left join busy on busy.tenant_id = t.tenant_id
@@ -58,7 +58,7 @@ const claim = statement(
      update run r set state = 'LEASED', state_reason = null, epoch = r.epoch + 1, attempt = r.attempt + 1, progress = null,
                       lease_owner = $1, lease_until = now() + make_interval(secs => $4::float8 / 1000)
      from taken where r.tenant_id = taken.tenant_id and r.id = taken.id
-     returning r.tenant_id, r.id, r.experiment_id, r.epoch, r.spec, r.spec_sha256, r.priority, r.accepted_at, r.position
+     returning r.tenant_id, r.id, r.experiment_id, r.epoch, r.spec, r.spec_sha256, r.queue_rank, r.position
    ), tried as (
      insert into attempt (tenant_id, run_id, epoch, dispatcher_id, pod_id, pod_address)
      select tenant_id, id, epoch, $1, $2, $3 from claimed
@@ -66,7 +66,7 @@ const claim = statement(
    select c.tenant_id as "tenantId", c.id as "runId", c.experiment_id as "experimentId", c.epoch, c.spec,
           c.spec_sha256 as "specSha256", lower(e.capability) as capability
    from claimed c join experiment e on e.tenant_id = c.tenant_id and e.id = c.experiment_id
-   order by c.priority desc, c.accepted_at, c.experiment_id, c.position`,
+   order by c.queue_rank, c.experiment_id, c.position`,
 );
 
 /** Gives the next runs to a pod: each gets a higher epoch, a lease and an attempt. Waits for no lock and writes no event. */

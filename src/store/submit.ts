@@ -1,6 +1,7 @@
 import { newId } from "../domain/digest.js";
 import type { PlannedExperiment } from "../domain/experiment.js";
 import { topics } from "../domain/messages.js";
+import type { SubmitOptions } from "../domain/options.js";
 import type { Caller } from "../domain/tenant.js";
 import { AssayError } from "../errors.js";
 import { Batcher } from "./batcher.js";
@@ -18,6 +19,7 @@ export interface Submission {
   /** Digest of the request: the same key with another digest is a conflict. */
   readonly requestSha256: string;
   readonly planned: PlannedExperiment;
+  readonly options: SubmitOptions;
 }
 
 /** What was answered to a submission. */
@@ -65,16 +67,18 @@ const accept = statement(
      on conflict do nothing returning answer_id, created_at
    ), experiments as (
      insert into experiment (tenant_id, id, project_id, capability, name, spec, spec_sha256, stage_count, open_runs, total_runs,
-                             next_seq, created_by)
+                             next_seq, created_by, reuse)
      select $1::uuid, e.* from jsonb_to_recordset($3::jsonb) as e(id uuid, project_id uuid, capability text, name text, spec jsonb,
-       spec_sha256 text, stage_count int, open_runs int, total_runs int, next_seq bigint, created_by uuid)
+       spec_sha256 text, stage_count int, open_runs int, total_runs int, next_seq bigint, created_by uuid, reuse text)
      where e.id in (select answer_id from claimed)
    ), runs as (
-     insert into run (tenant_id, id, experiment_id, position, stage, step, cell, seed, digest, spec, spec_sha256, inputs, state)
+     insert into run (tenant_id, id, experiment_id, position, stage, step, cell, seed, digest, spec, spec_sha256, inputs, state,
+                      priority, queue_rank, max_attempts)
      select $1::uuid, r.id, r.experiment_id, r.position, r.stage, r.step, r.cell, r.seed, r.digest, r.spec,
-            r.spec_sha256, r.inputs, case r.stage when 0 then 'QUEUED' else 'WAITING' end
+            r.spec_sha256, r.inputs, case r.stage when 0 then 'QUEUED' else 'WAITING' end,
+            r.priority, extract(epoch from now()) - 600 * r.priority, r.max_attempts
      from jsonb_to_recordset($4::jsonb) as r(id uuid, experiment_id uuid, position int, stage int, step text, cell jsonb, seed int,
-       digest text, spec text, spec_sha256 text, inputs jsonb)
+       digest text, spec text, spec_sha256 text, inputs jsonb, priority int, max_attempts int)
      where r.experiment_id in (select answer_id from claimed)
    ), events as (
      insert into event (tenant_id, experiment_id, seq, run_id, kind, body)
@@ -177,7 +181,7 @@ function keyRow({ submission: { caller, operation, idempotencyKey, requestSha256
   };
 }
 
-function experimentRow({ submission: { planned, caller }, experimentId }: Member): object {
+function experimentRow({ submission: { planned, caller, options }, experimentId }: Member): object {
   return {
     id: experimentId,
     project_id: caller.projectId,
@@ -190,14 +194,18 @@ function experimentRow({ submission: { planned, caller }, experimentId }: Member
     total_runs: planned.runs.length,
     next_seq: firstEvents(planned).length + 1,
     created_by: caller.keyId,
+    reuse: options.reuse,
   };
 }
 
 function runRows({ submission, experimentId }: Member): object[] {
+  const { priority, maxAttempts: max_attempts } = submission.options;
   return submission.planned.runs.map(({ specSha256, ...run }) => ({
     ...run,
     experiment_id: experimentId,
     spec_sha256: specSha256,
+    priority,
+    max_attempts,
   }));
 }
 

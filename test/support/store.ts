@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import pg from "pg";
 import { canonicalJson, type Json, newId, sha256 } from "../../src/domain/digest.js";
 import type { PlannedExperiment } from "../../src/domain/experiment.js";
+import { defaultOptions } from "../../src/domain/options.js";
 import type { PlannedRun, RunInput } from "../../src/domain/run.js";
 import type { Caller } from "../../src/domain/tenant.js";
 import type { DatabaseAccess } from "../../src/embedded/postgres.js";
@@ -83,5 +84,7 @@ export function submission(caller: Caller, planned: PlannedExperiment, key: stri
     idempotencyKey: key,
     requestSha256: sha256(planned.name),
     planned,
+    // Plans of tests are alike, and each is to be worked on.
+    options: { ...defaultOptions, reuse: "NEVER" },
   };
 }

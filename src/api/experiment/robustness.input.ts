@@ -10,6 +10,7 @@ import type {
 import { RobustnessTaskEnum, SpuriousArtifactEnum, TrainerKindEnum, TuningMethodEnum } from "../enums.js";
 import { UserErrorType } from "../error/error.type.js";
 import { RobustnessExperimentType } from "./experiment.type.js";
+import { SubmitOptionsInput } from "./options.input.js";
 
 type Optional<T> = { readonly [P in keyof T]?: T[P] | null };
 
@@ -142,6 +143,9 @@ export class RobustnessInput {
     description: "A difference smaller than this does not matter to you, 0 to 1. Default 0.05.",
   })
   readonly practicalThreshold?: number | null;
+
+  @Field(() => SubmitOptionsInput, { nullable: true, description: "How its runs are served." })
+  readonly options?: SubmitOptionsInput | null;
 }
 
 @InputType({ description: "A robustness experiment to submit." })

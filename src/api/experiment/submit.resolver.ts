@@ -3,6 +3,7 @@ import { Arg, Ctx, FieldResolver, Info, Mutation, Resolver, Root } from "type-gr
 import { digestOf, newId } from "../../domain/digest.js";
 import type { Experiment } from "../../domain/experiment.js";
 import type { Model } from "../../domain/model.js";
+import { optionFaults, type SubmitOptions } from "../../domain/options.js";
 import { type PlanContext, planRobustness, type RobustnessRequest } from "../../domain/robustness.js";
 import { faultsOf } from "../../domain/robustness-rules.js";
 import { type AssayError, invalidInput, notFound } from "../../errors.js";
@@ -13,6 +14,7 @@ import { type Answer, answered, demand, Faults } from "../present.js";
 import { wantsOnlyIdOf } from "../selection.js";
 import { gridOf, typedExperiment } from "./experiment.js";
 import { RobustnessExperimentType, type RobustnessGridType } from "./experiment.type.js";
+import { submitOptionsOf } from "./options.input.js";
 import { requestOf } from "./request.js";
 import { type RobustnessInput, SubmitRobustnessInput, SubmitRobustnessPayload } from "./robustness.input.js";
 
@@ -75,17 +77,22 @@ export class RobustnessResolver {
     if (idempotencyKey.trim() === "" || idempotencyKey.length > KEY_LENGTH_MAX) {
       faults.push(invalidInput(["input", "idempotencyKey"], `1 to ${KEY_LENGTH_MAX} characters`, idempotencyKey));
     }
-    faults.push(...faultsOf(request, input.spec.datasetVersionId != null, SPEC));
+    const options = submitOptionsOf(input.spec.options);
+    faults.push(
+      ...faultsOf(request, input.spec.datasetVersionId != null, SPEC),
+      ...optionFaults(options, [...SPEC, "options"]),
+    );
     if (faults.length > 0 || found === null) throw new Faults(faults);
     const planned = planRobustness(request, found);
     // The code's digest is no part of it: a client that tries again after an upgrade means the same request.
-    const requestSha256 = digestOfRequest(request, found);
+    const requestSha256 = digestOfRequest(request, options, found);
     return this.#submitter.submit({
       caller,
       operation: "submitRobustnessExperiment",
       idempotencyKey,
       requestSha256,
       planned,
+      options,
     });
   }
 
@@ -123,7 +130,11 @@ export class RobustnessResolver {
   }
 }
 
-function digestOfRequest(request: RobustnessRequest, { model, datasetDigest }: PlanContext): string {
+function digestOfRequest(
+  request: RobustnessRequest,
+  options: SubmitOptions,
+  { model, datasetDigest }: PlanContext,
+): string {
   const { contrast, trainer, size, ...grid } = request;
   return digestOf({
     ...grid,
@@ -132,5 +143,6 @@ function digestOfRequest(request: RobustnessRequest, { model, datasetDigest }: P
     size: { ...size },
     modelDigest: model.digest,
     datasetDigest,
+    options: { ...options },
   });
 }

@@ -1,0 +1,212 @@
+-- Delivery: fair shares, quotas and their ledger, checkpoints, pause and retry, dead letters, reuse of equal work.
+--
+-- As in 0001: tenant_id leads every key of a table that belongs to a tenant, rows are forced to one tenant for assay_app,
+-- and assay_work sees those of all.
+
+-- ---------------------------------------------------------------- experiments and runs
+alter table experiment
+  add column reuse text not null default 'EXACT_MATCH' check (reuse in ('EXACT_MATCH', 'NEVER')),
+  add column paused_at timestamptz,
+  -- W3C trace context of the request that made it; messages about it carry it on.
+  add column traceparent text check (traceparent ~ '^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$');
+
+alter table run
+  -- Age and priority in one number, the smallest first: seconds of acceptance, 600 less for each priority. So a run that has
+  -- waited ten minutes longer stands level with one of the next priority, and nothing waits for ever.
+  add column queue_rank double precision not null default extract(epoch from now()),
+  -- Set while a run in work is to stop at its next checkpoint and go back to the queue.
+  add column release_reason text check (release_reason in ('PAUSE', 'PREEMPT')),
+  -- 1 for the micro-batch of the spec, 2 for half of it, 4 for a quarter: raised when memory ran out.
+  add column micro_batch_divisor int not null default 1 check (micro_batch_divisor in (1, 2, 4)),
+  -- The equal run of the same project whose result this one was answered from.
+  add column reused_from uuid,
+  -- The later run that does this one's work, after a retry or an extension; then this one counts no more.
+  add column superseded_by uuid,
+  add foreign key (tenant_id, reused_from) references run,
+  add foreign key (tenant_id, superseded_by) references run;
+
+alter table run no force row level security;
+update run set queue_rank = extract(epoch from accepted_at) - 600 * priority;
+alter table run force row level security;
+
+drop index run_claimable;
+create index run_claimable on run (tenant_id, queue_rank, experiment_id, position) where state in ('QUEUED', 'RETRY_WAIT');
+-- Equal work that may be answered from.
+create index run_answered on run (digest, tenant_id) where state = 'SUCCEEDED' and not partial;
+
+alter table attempt
+  drop constraint attempt_outcome_check,
+  add constraint attempt_outcome_check
+    check (outcome in ('SUCCEEDED', 'FAILED', 'CANCELLED', 'LOST', 'REFUSED', 'RELEASED', 'REUSED')),
+  -- Training steps done when it ended, as its pod said.
+  add column last_step bigint,
+  -- The step of the checkpoint that it went on from; null when it began at the beginning.
+  add column resumed_from_step bigint;
+
+-- What a run may go on from. Only the newest is looked for; one whose file does not verify is marked and passed over.
+create table checkpoint (
+  tenant_id uuid not null,
+  run_id uuid not null,
+  epoch int not null,
+  step bigint not null check (step >= 0),
+  sha256 text not null,
+  broken_at timestamptz,
+  at timestamptz not null default now(),
+  primary key (tenant_id, run_id, epoch, step),
+  foreign key (tenant_id, run_id, epoch) references attempt,
+  foreign key (tenant_id, sha256) references artifact
+);
+
+-- ---------------------------------------------------------------- quotas, shares and the ledger
+-- What a tenant may have; a tenant without a row has the defaults. Written by operators.
+create table quota (
+  tenant_id uuid primary key references tenant,
+  weight double precision not null default 1 check (weight > 0),
+  queued_max int not null default 1000 check (queued_max >= 0),     -- runs WAITING, QUEUED, RETRY_WAIT or PAUSED
+  running_max int check (running_max >= 0),                         -- runs LEASED, RUNNING or CANCELLING; null for no bound
+  submits_per_minute int check (submits_per_minute >= 0),           -- runs accepted; null for no bound
+  compute_seconds_per_day double precision check (compute_seconds_per_day >= 0) -- reserved and used since midnight UTC; null for no bound
+);
+
+-- Fair queueing by start tags: a claim takes the eligible run whose tenant has the smallest greatest(clock, v), moves the clock
+-- there and adds the run's estimated cost, divided by the weight, to v at once.
+create table share (
+  tenant_id uuid primary key references tenant,
+  v double precision not null default 0
+);
+
+-- The virtual clock. Whoever claims locks its one row first, so claims are one after another.
+create table share_clock (
+  one boolean primary key default true check (one),
+  v double precision not null default 0,
+  n bigint not null default 0               -- claims and corrections so far
+);
+insert into share_clock default values;
+
+-- Audit of every change of a share, in the order of the clock's lock.
+create table share_entry (
+  tenant_id uuid not null,
+  n bigint not null,
+  kind text not null check (kind in ('CLAIM', 'CORRECTION')),
+  run_id uuid not null,
+  epoch int not null,
+  amount double precision not null,         -- added to v: seconds divided by the weight
+  start_tag double precision not null,      -- greatest(clock, v) before
+  at timestamptz not null default clock_timestamp(),
+  primary key (tenant_id, n)
+);
+
+-- An attempt that ended and is not yet counted into its tenant's share and its kind's typical cost.
+create table cost_note (
+  tenant_id uuid not null,
+  run_id uuid not null,
+  epoch int not null,
+  project_id uuid not null,
+  capability text not null,
+  step text not null,
+  reserved double precision not null,
+  used double precision not null,
+  succeeded boolean not null,
+  primary key (tenant_id, run_id, epoch)
+);
+
+-- Seconds that runs of a kind usually take.
+create table typical_cost (
+  tenant_id uuid not null,
+  project_id uuid not null,
+  capability text not null,
+  step text not null,
+  runs bigint not null,
+  seconds double precision not null,
+  primary key (tenant_id, project_id, capability, step)
+);
+
+-- What was set aside, used and given back. An attempt reserves when it is claimed; when it ends it settles what it used and
+-- releases the rest, so that reserved - released = settled; the release is negative where it took longer than was thought.
+create table ledger (
+  tenant_id uuid not null,
+  entry_id uuid not null,
+  experiment_id uuid not null,
+  run_id uuid not null,
+  epoch int not null,
+  unit text not null check (unit in ('COMPUTE_SECONDS')),
+  kind text not null check (kind in ('RESERVE', 'SETTLE', 'RELEASE')),
+  amount double precision not null,
+  at timestamptz not null default now(),
+  primary key (tenant_id, entry_id),
+  unique (tenant_id, run_id, epoch, unit, kind),
+  foreign key (tenant_id, run_id, epoch) references attempt,
+  foreign key (tenant_id, experiment_id) references experiment
+);
+create index ledger_by_time on ledger (tenant_id, at);
+create index ledger_by_experiment on ledger (experiment_id);
+
+-- ---------------------------------------------------------------- dead letters
+-- One for each time that a run became DEAD. It stays after a replay, as its history.
+create table dead_letter (
+  tenant_id uuid not null,
+  id uuid not null,
+  experiment_id uuid not null,
+  run_id uuid not null,
+  epoch int not null,
+  reason text not null,                     -- the run's state_reason or error class
+  error_class text,
+  error_code text,
+  last_error text,
+  log_tail text,                            -- the last 64 KiB of what the run said
+  at timestamptz(3) not null default now(),
+  replayed_at timestamptz,
+  purged_at timestamptz,                    -- then last_error and log_tail are gone
+  primary key (tenant_id, id),
+  unique (tenant_id, run_id, epoch),
+  foreign key (tenant_id, run_id) references run,
+  foreign key (tenant_id, experiment_id) references experiment
+);
+create index dead_letter_by_time on dead_letter (tenant_id, at desc, id desc);
+
+-- A record on a topic that is no message of ours. It names no tenant, so only operators see it.
+create table poison_message (
+  id uuid primary key,
+  topic text not null,
+  partition int not null,
+  message_offset bigint not null,
+  consumer text not null,
+  reason text not null,
+  raw bytea,
+  at timestamptz(3) not null default now(),
+  unique (topic, partition, message_offset, consumer)
+);
+
+-- ---------------------------------------------------------------- messages
+alter table outbox add column traceparent text;
+
+-- ---------------------------------------------------------------- who sees what
+do $$
+declare
+  t text;
+begin
+  foreach t in array array['checkpoint', 'quota', 'share', 'share_entry', 'cost_note', 'typical_cost', 'ledger', 'dead_letter'] loop
+    execute format('alter table %I enable row level security', t);
+    execute format('alter table %I force row level security', t);
+    execute format('create policy one_tenant on %I to assay_app, assay_owner
+                    using (tenant_id = (select nullif(current_setting(''app.tenant'', true), '''')::uuid))
+                    with check (tenant_id = (select nullif(current_setting(''app.tenant'', true), '''')::uuid))', t);
+    execute format('create policy all_tenants on %I to assay_work using (true) with check (true)', t);
+  end loop;
+end $$;
+
+grant select on checkpoint, quota, share, typical_cost, ledger, dead_letter to assay_app;
+grant update (replayed_at, purged_at, last_error, log_tail) on dead_letter to assay_app;
+grant update (paused_at, total_runs, stage_count) on experiment to assay_app;
+grant update (state, state_reason, priority, queue_rank, release_reason, attempt, disruptions, stage, superseded_by, terminal_at,
+              error_class, error_code, error_message, error_stage, micro_batch_divisor) on run to assay_app;
+
+grant select on checkpoint, quota, share, share_clock, share_entry, cost_note, typical_cost, ledger, dead_letter, poison_message to assay_work;
+grant insert on checkpoint, share, share_entry, cost_note, typical_cost, ledger, dead_letter, poison_message to assay_work;
+grant update (broken_at) on checkpoint to assay_work;
+grant update (v) on share to assay_work;
+grant update (v, n) on share_clock to assay_work;
+grant update (runs, seconds) on typical_cost to assay_work;
+grant update (release_reason, micro_batch_divisor, reused_from) on run to assay_work;
+grant update (last_step, resumed_from_step) on attempt to assay_work;
+grant delete on cost_note, share_entry, event, run_event to assay_work;
