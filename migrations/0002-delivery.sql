@@ -172,13 +172,16 @@ create table poison_message (
   message_offset bigint not null,
   consumer text not null,
   reason text not null,
-  raw bytea,
+  raw bytea,                                -- its value, at most the first 512 KiB of it
+  bytes bigint not null,                    -- of the whole value
   at timestamptz(3) not null default now(),
   unique (topic, partition, message_offset, consumer)
 );
 
 -- ---------------------------------------------------------------- messages
 alter table outbox add column traceparent text;
+-- How often the message came; all but the first were dropped.
+alter table inbox add column copies int not null default 1 check (copies >= 1);
 
 -- ---------------------------------------------------------------- who sees what
 do $$
@@ -209,4 +212,5 @@ grant update (v, n) on share_clock to assay_work;
 grant update (runs, seconds) on typical_cost to assay_work;
 grant update (release_reason, micro_batch_divisor, reused_from) on run to assay_work;
 grant update (last_step, resumed_from_step) on attempt to assay_work;
+grant update (copies) on inbox to assay_work;
 grant delete on cost_note, share_entry, event, run_event to assay_work;

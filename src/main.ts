@@ -4,7 +4,7 @@ import { type Api, createApi } from "./api/server.js";
 import { ArtifactFolder } from "./artifacts/folder.js";
 import type { ArtifactStore } from "./artifacts/store.js";
 import type { Bus } from "./bus/bus.js";
-import { KafkaBus } from "./bus/kafka.js";
+import { KafkaBus, type KafkaBusOptions } from "./bus/kafka.js";
 import { MemoryBus } from "./bus/memory.js";
 import { type Config, readConfig } from "./config.js";
 import { Dispatcher } from "./dispatch/dispatcher.js";
@@ -19,6 +19,7 @@ import { Relay } from "./relay/relay.js";
 import { AppDatabase, WorkDatabase } from "./store/database.js";
 import { ensureLocalTenant } from "./store/keys.js";
 import { migrate } from "./store/migrate.js";
+import { keepPoison } from "./store/poison.js";
 
 /** Steps that undo what was started, run in reverse order. */
 type Undo = () => Promise<void> | void;
@@ -57,15 +58,15 @@ interface Delivery {
 
 async function startDelivery(config: Config, access: DatabaseAccess, undo: Undo[]): Promise<Delivery> {
   const log = logOf("bus");
-  const bus = config.kafka === undefined ? new MemoryBus({ log }) : new KafkaBus({ ...config.kafka, log });
-  await bus.start();
-  undo.push(() => bus.close());
   const database = await WorkDatabase.open({
     login: access.work,
     log: logOf("store"),
     onOutbox: () => relay.wake(),
   });
   undo.push(() => database.close());
+  const bus = config.kafka === undefined ? new MemoryBus({ log }) : kafkaBus({ ...config.kafka, log }, database);
+  await bus.start();
+  undo.push(() => bus.close());
   const relay: Relay = new Relay({ database, bus, log: logOf("relay") });
   relay.start();
   undo.push(() => relay.stop());
@@ -96,6 +97,10 @@ async function startDelivery(config: Config, access: DatabaseAccess, undo: Undo[
   await dispatcher.start();
   undo.push(() => dispatcher.stop());
   return { bus, artifacts, relay, hasPod: () => podAddress !== undefined };
+}
+
+function kafkaBus(options: KafkaBusOptions, database: WorkDatabase): Bus {
+  return new KafkaBus({ ...options, buried: (record) => database.transaction((tx) => keepPoison(tx, record)) });
 }
 
 interface GatewayParts {

@@ -1,6 +1,21 @@
 import type { Message, Topic } from "../domain/messages.js";
 
-/** Works on one message. Must be quick: it only notes that there is work. When it throws, the message comes again. */
+/** A record on a topic that is no message of ours, as operators get to see it. */
+export interface Buried {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: string;
+  /** The group that could not read it. */
+  readonly consumer: string;
+  readonly reason: string;
+  /** Its value, as far as it is kept; null where it has none. */
+  readonly raw: Buffer | null;
+  /** Bytes of the whole value. */
+  readonly bytes: number;
+}
+
+/** Works on one message. Must be quick: it only notes that there is work. When it throws, the message
+ * comes again; when it resolves, the message is forgotten. Messages of different keys may be handled side by side. */
 export type Handler = (message: Message) => Promise<void>;
 
 /** One member of a consumer group. */

@@ -3,7 +3,7 @@ import type { Consumer, Kafka, Producer } from "kafkajs";
 import type { Topic } from "../domain/messages.js";
 import { AssayError } from "../errors.js";
 import { type Log, reasonOf } from "../log.js";
-import type { Handler, Subscription } from "./bus.js";
+import type { Buried, Handler, Subscription } from "./bus.js";
 import { backOffMs, deliverBatch, HEARTBEAT_MS } from "./kafka-delivery.js";
 
 /** What a member of a consumer group works with. */
@@ -18,6 +18,8 @@ export interface KafkaMemberOptions {
   readonly groupId: string;
   readonly deadLetterTopic: string;
   readonly handler: Handler;
+  /** Keeps what nobody can read, beside the dead letters. */
+  readonly buried: (record: Buried) => Promise<void>;
   /** Where a new group begins: each partition's offset; the oldest message where it is left out. */
   readonly from?: readonly { readonly partition: number; readonly offset: string }[] | undefined;
 }

@@ -4,6 +4,7 @@ import type { Message, Topic } from "../domain/messages.js";
 import { AssayError } from "../errors.js";
 import { EventsWritten, RunsCancelling, RunsQueued } from "../gen/assay/events/v1/messages.js";
 import { reasonOf } from "../log.js";
+import type { Buried } from "./bus.js";
 
 type Payload = Message["payload"];
 
@@ -116,6 +117,13 @@ export interface DeadLetterOrigin {
   readonly partition: number;
   readonly group: string;
   readonly reason: string;
+}
+
+/** An unreadable record as operators get to see it. */
+export function buriedOf({ value, offset }: KafkaMessage, origin: DeadLetterOrigin): Buried {
+  const { topic, partition, group: consumer, reason } = origin;
+  const raw = value?.subarray(0, KEPT_BYTES_MAX) ?? null;
+  return { topic, partition, offset, consumer, reason, raw, bytes: value?.length ?? 0 };
 }
 
 /** An unreadable record as it goes to the dead letters: its raw bytes, with the reason and where it lay in the headers. */

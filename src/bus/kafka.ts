@@ -3,7 +3,7 @@ import { newId } from "../domain/digest.js";
 import type { Message, Topic } from "../domain/messages.js";
 import { AssayError } from "../errors.js";
 import { type Log, reasonOf } from "../log.js";
-import type { Bus, Handler, Subscription } from "./bus.js";
+import type { Buried, Bus, Handler, Subscription } from "./bus.js";
 import { busUnavailable, type KafkaSettings, kafkaClient } from "./kafka-client.js";
 import { KafkaMember } from "./kafka-member.js";
 import { recordOf } from "./kafka-records.js";
@@ -12,6 +12,8 @@ import { DEAD_LETTERS, requireTopics } from "./kafka-topics.js";
 /** Settings of the bus on Kafka. */
 export interface KafkaBusOptions extends KafkaSettings {
   readonly log: Log;
+  /** Keeps a record that nobody can read, beside the dead letters; its offset moves on once this resolves. */
+  readonly buried?: (record: Buried) => Promise<void>;
 }
 
 /** The bus of a service in several processes. A named group that is new begins with the oldest message that is kept. */
@@ -119,6 +121,7 @@ export class KafkaBus implements Bus {
       topicName: this.nameOf(topic),
       groupId,
       deadLetterTopic: `${this.options.prefix}${DEAD_LETTERS}`,
+      buried: this.options.buried ?? (() => Promise.resolve()),
       ...how,
     });
     this.members.add(member);

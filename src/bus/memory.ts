@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { newId } from "../domain/digest.js";
 import type { Message, Topic } from "../domain/messages.js";
 import { AssayError } from "../errors.js";
@@ -119,10 +120,15 @@ class Group {
   }
 }
 
-/** Hands the group's messages to one handler, one at a time. */
+/** Messages of different keys that a member works on side by side. */
+const AT_ONCE_MAX = 32;
+
+/** Hands the group's messages to one handler, those of one key one after the other. */
 class Member {
   private readonly wake = new Wake();
+  private readonly atWork = new Set<Promise<void>>();
   private stopped = false;
+  private readonly ending = new AbortController();
   private loop: Promise<void> = Promise.resolve();
 
   constructor(
@@ -137,6 +143,7 @@ class Member {
 
   async stop(): Promise<void> {
     this.stopped = true;
+    this.ending.abort();
     this.wake.ring();
     await this.loop;
   }
@@ -144,11 +151,20 @@ class Member {
   private async run(): Promise<void> {
     const forget = this.group.onChange(() => this.wake.ring());
     while (!this.stopped) {
-      const message = this.group.take();
+      const message = this.atWork.size < AT_ONCE_MAX ? this.group.take() : undefined;
       if (message === undefined) await this.wake.wait(60_000);
-      else this.group.settle(message, await this.handle(message));
+      else this.begin(message);
     }
     forget();
+    await Promise.all(this.atWork);
+  }
+
+  private begin(message: Message): void {
+    const work = this.handle(message).then((handled) => {
+      this.atWork.delete(work);
+      this.group.settle(message, handled); // which wakes the loop
+    });
+    this.atWork.add(work);
   }
 
   /** Whether the handler took the message; it gets it again until it does or the member leaves. */
@@ -160,7 +176,7 @@ class Member {
         return true;
       } catch (error) {
         log.warn("message comes again", { topic: message.topic, eventId: message.eventId, reason: reasonOf(error) });
-        await this.wake.wait(retryMs);
+        await pause(retryMs, undefined, { signal: this.ending.signal }).catch(() => undefined); // looked at above
       }
     }
     return false;

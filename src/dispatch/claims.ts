@@ -1,17 +1,13 @@
-import type { Message } from "../domain/messages.js";
 import { reasonOf } from "../log.js";
 import { type ClaimedRun, claimRuns, inputsOf, type ResolvedInput } from "../store/claims.js";
 import { failAttempt } from "../store/endings.js";
-import { receiveMessages } from "../store/outbox.js";
 import type { AttemptParts } from "./attempt.js";
 import type { FreePod } from "./pods.js";
 
-/** Who claims, and which bells led to it. */
+/** Who claims. */
 export interface ClaimCall {
   readonly dispatcherId: string;
   readonly ttlMs: number;
-  readonly consumer: string;
-  readonly bells: readonly Message[];
 }
 
 /** A run to be started, with the files that it reads. */
@@ -23,10 +19,9 @@ export interface Assignment extends ClaimedRun {
 export async function claimFor(
   parts: Pick<AttemptParts, "database" | "writer" | "log">,
   { client, podId, freeSlots }: FreePod,
-  { dispatcherId, ttlMs, consumer, bells }: ClaimCall,
+  { dispatcherId, ttlMs }: ClaimCall,
 ): Promise<Assignment[]> {
   const claimed = await parts.database.transaction(async (tx) => {
-    if (bells.length > 0) await receiveMessages(tx, consumer, bells);
     const runs = await claimRuns(tx, { dispatcherId, podId, podAddress: client.address, ttlMs, limit: freeSlots });
     const inputs = runs.length === 0 ? new Map<string, never>() : await inputsOf(tx, runs);
     return runs.map((run) => ({ run, found: inputs.get(run.runId) }));

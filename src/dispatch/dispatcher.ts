@@ -12,6 +12,7 @@ import { announceOverdue, pruneMessages, RUNS_CANCELLING } from "../store/outbox
 import { Attempt, type AttemptParts, type AttemptPlace, type LeaseTimes } from "./attempt.js";
 import { claimFor } from "./claims.js";
 import { ExperimentWriter } from "./experiment-writer.js";
+import { Inbox } from "./inbox.js";
 import { News } from "./news.js";
 import type { PodTask } from "./pod.js";
 import { type PodDirectory, Pods } from "./pods.js";
@@ -50,7 +51,7 @@ export class Dispatcher {
   private readonly parts: AttemptParts;
   private readonly ticker: Ticker;
   private readonly attempts = new Map<Attempt, Promise<void>>();
-  private bells: Message[] = [];
+  private readonly inbox: Inbox;
   private subscription: Subscription | undefined;
   private wakeUp = (): void => undefined;
   private refreshPods = (): void => undefined;
@@ -62,6 +63,7 @@ export class Dispatcher {
     this.times = { ...defaultTimes, ...options.times };
     this.pods = new Pods(options.pods, log, { deadlineMs: this.times.callMs, answered: () => this.wakeUp() });
     this.ticker = new Ticker(log);
+    this.inbox = new Inbox(database, CONSUMER);
     const writer = new ExperimentWriter(database);
     const news = new News(writer, log, options.newsMs ?? 500);
     this.parts = { dispatcherId: this.id, database, writer, news, artifacts, log, times: this.times };
@@ -110,27 +112,20 @@ export class Dispatcher {
     }
   }
 
-  /** A bell only says that it is worth looking; noting it in the inbox comes with the next claim. */
-  private heard(message: Message): Promise<void> {
-    this.bells.push(message);
+  /**
+   * A bell only says that it is worth looking, which may be done twice, and so begins at once. The bus forgets the message
+   * when this resolves, and so only behind the commit of its note.
+   */
+  private async heard(message: Message): Promise<void> {
     if (message.type === RUNS_CANCELLING) this.passCancelsNow();
     this.wakeUp();
-    return Promise.resolve();
+    await this.inbox.note(message);
   }
 
   private async look(): Promise<void> {
-    const bells = this.bells;
-    this.bells = [];
-    const fresh = this.pods.free();
-    for (const [i, pod] of fresh.entries()) {
+    for (const pod of this.pods.free()) {
       if (this.stopping) return;
-      const request = {
-        dispatcherId: this.id,
-        ttlMs: this.times.ttlMs,
-        consumer: CONSUMER,
-        bells: i === 0 ? bells : [],
-      };
-      const claimed = await claimFor(this.parts, pod, request);
+      const claimed = await claimFor(this.parts, pod, { dispatcherId: this.id, ttlMs: this.times.ttlMs });
       for (const run of claimed) {
         const { client, podId } = pod;
         this.see(run, { client, podId, lastSequence: 0 }, { ...run, ...this.times });

@@ -95,12 +95,14 @@ export async function markPublished(tx: Transaction, messages: readonly Message[
   await tx.run(publish, [messages.map((message) => message.tenantId), messages.map((message) => message.eventId)]);
 }
 
+// How often a message came is kept, as evidence: a row that was there before has no `xmax` of zero.
 const receive = statement(
   "inbox-receive",
-  `insert into inbox (tenant_id, consumer, event_id)
-   select tenant_id, $3, event_id from unnest($1::uuid[], $2::uuid[]) as m(tenant_id, event_id)
-   order by tenant_id, event_id
-   on conflict do nothing returning event_id`,
+  `insert into inbox (tenant_id, consumer, event_id, copies)
+   select tenant_id, $3, event_id, count(*) from unnest($1::uuid[], $2::uuid[]) as m(tenant_id, event_id)
+   group by tenant_id, event_id order by tenant_id, event_id
+   on conflict (tenant_id, consumer, event_id) do update set copies = inbox.copies + excluded.copies
+   returning event_id, xmax = 0 as fresh`,
 );
 
 /** Notes messages as seen by a consumer and gives those that it had not seen before; the others are duplicates. */
@@ -109,12 +111,12 @@ export async function receiveMessages(
   consumer: string,
   messages: readonly Message[],
 ): Promise<Message[]> {
-  const fresh = await tx.rows<{ event_id: string }>(receive, [
+  const rows = await tx.rows<{ event_id: string; fresh: boolean }>(receive, [
     messages.map((message) => message.tenantId),
     messages.map((message) => message.eventId),
     consumer,
   ]);
-  const ids = new Set(fresh.map((row) => row.event_id));
+  const ids = new Set(rows.filter((row) => row.fresh).map((row) => row.event_id));
   // A message that came twice in this very batch is given once.
   return messages.filter((message) => ids.delete(message.eventId));
 }

@@ -123,6 +123,22 @@ export function busContract(name: string, make: () => Promise<Bus> | Bus, test: 
         await eventually("the message", () => heard.length === 1);
       }));
 
+    test("keeps a message that was not handled, though later ones of other keys are done", () =>
+      withBus(async (bus) => {
+        const [one, two]: [Message[], Message[]] = [[], []];
+        const leaving = await bus.subscribe(topics.events, "group", (message) =>
+          message.payload.experimentId === "bad" ? Promise.reject(new RangeError("planted")) : collect(one)(message),
+        );
+        const others = Array.from({ length: 30 }, (_, n) => testMessage(`e${n}`, n));
+        await bus.publish([testMessage("bad", 100), ...others]);
+        await eventually("the messages of other keys", () => new Set(numbers(one)).size === 30);
+        assert.ok((await bus.lag(topics.events, "group")) >= 1);
+        await leaving.close();
+        await bus.subscribe(topics.events, "group", collect(two));
+        await eventually("the message", () => numbers(two).includes(100));
+        await eventually("no lag", async () => (await bus.lag(topics.events, "group")) === 0);
+      }));
+
     test("forgets a group of its own when it closes, and gives the next one nothing of before", () =>
       withBus(async (bus) => {
         const [one, two]: [Message[], Message[]] = [[], []];
