@@ -7,6 +7,9 @@
 alter table experiment
   add column reuse text not null default 'EXACT_MATCH' check (reuse in ('EXACT_MATCH', 'NEVER')),
   add column paused_at timestamptz,
+  -- Whose key asked for its end; the first one, where a second asked for a quicker end.
+  add column cancelled_by uuid,
+  add foreign key (tenant_id, cancelled_by) references api_key,
   -- W3C trace context of the request that made it; messages about it carry it on.
   add column traceparent text check (traceparent ~ '^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$');
 
@@ -200,7 +203,8 @@ end $$;
 
 grant select on checkpoint, quota, share, typical_cost, ledger, dead_letter to assay_app;
 grant update (replayed_at, purged_at, last_error, log_tail) on dead_letter to assay_app;
-grant update (paused_at, total_runs, stage_count) on experiment to assay_app;
+grant update (paused_at, cancelled_by, total_runs, stage_count) on experiment to assay_app;
+grant update (paused_at) on experiment to assay_work;
 grant update (state, state_reason, priority, queue_rank, release_reason, attempt, disruptions, stage, superseded_by, terminal_at,
               error_class, error_code, error_message, error_stage, micro_batch_divisor) on run to assay_app;
 

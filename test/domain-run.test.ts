@@ -53,15 +53,21 @@ test("a failure always leads to a state that RUNNING may go to, and tries end", 
 });
 
 test("an experiment's state follows from its runs", () => {
-  const live = { cancelRequestedAt: null, totalRuns: 3 };
-  const cancelled = { cancelRequestedAt: new Date(0), totalRuns: 3 };
+  const live = { cancelRequestedAt: null, pausedAt: null, totalRuns: 3 };
+  const paused = { ...live, pausedAt: new Date(0) };
+  const cancelled = { ...paused, cancelRequestedAt: new Date(0) };
   assert.equal(experimentState(live, { QUEUED: 1, WAITING: 2 }, { reported: false, partial: false }), "QUEUED");
   assert.equal(
     experimentState(live, { SUCCEEDED: 1, QUEUED: 1, WAITING: 1 }, { reported: false, partial: false }),
     "RUNNING",
   );
   assert.equal(experimentState(live, { RUNNING: 1, WAITING: 2 }, { reported: false, partial: false }), "RUNNING");
-  assert.equal(experimentState(live, { PAUSED: 2, WAITING: 1 }, { reported: false, partial: false }), "PAUSED");
+  assert.equal(experimentState(paused, { PAUSED: 2, WAITING: 1 }, { reported: false, partial: false }), "PAUSED");
+  assert.equal(experimentState(paused, { SUCCEEDED: 1, PAUSED: 2 }, { reported: false, partial: false }), "PAUSED");
+  assert.equal(
+    experimentState(paused, { RUNNING: 1, PAUSED: 1, WAITING: 1 }, { reported: false, partial: false }),
+    "RUNNING",
+  );
   assert.equal(
     experimentState(cancelled, { CANCELLING: 1, CANCELLED: 2 }, { reported: false, partial: false }),
     "CANCELLING",

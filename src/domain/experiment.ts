@@ -17,12 +17,15 @@ export interface Experiment {
   readonly stage: number;
   readonly stageCount: number;
   readonly openRuns: number;
+  /** Runs that count: those that a later one superseded do not. */
   readonly totalRuns: number;
   readonly createdBy: string;
   readonly createdAt: Date;
   readonly cancelMode: CancelMode | null;
   readonly cancelReason: string | null;
   readonly cancelRequestedAt: Date | null;
+  /** Since when it is held back; null when it is not, and once it has ended. */
+  readonly pausedAt: Date | null;
   readonly endedAt: Date | null;
 }
 
@@ -49,7 +52,7 @@ export const experimentStates = [
 ] as const;
 export type ExperimentState = (typeof experimentStates)[number];
 
-/** How many runs are in each state. */
+/** How many runs that were not superseded are in each state. */
 export type RunCounts = Readonly<Partial<Record<RunState, number>>>;
 
 /** What the states of the runs alone do not tell. */
@@ -60,9 +63,12 @@ export interface Completeness {
   readonly partial: boolean;
 }
 
-/** The state of an experiment: SUCCEEDED only when every run has a complete result. */
+/**
+ * The state of an experiment: SUCCEEDED only when every run has a complete result. A pause shows as PAUSED once no pod works
+ * on it any more; until then it is RUNNING, because something may still come of that work.
+ */
 export function experimentState(
-  experiment: Pick<Experiment, "cancelRequestedAt" | "totalRuns">,
+  experiment: Pick<Experiment, "cancelRequestedAt" | "pausedAt" | "totalRuns">,
   counts: RunCounts,
   { reported, partial }: Completeness,
 ): ExperimentState {
@@ -70,11 +76,9 @@ export function experimentState(
   const ended = count("SUCCEEDED") + count("FAILED") + count("CANCELLED") + count("DEAD");
   if (ended < experiment.totalRuns) {
     if (experiment.cancelRequestedAt !== null) return "CANCELLING";
-    const moving = count("LEASED") + count("RUNNING") + count("RETRY_WAIT") + ended;
-    if (moving === 0) return count("PAUSED") > 0 ? "PAUSED" : "QUEUED";
-    return count("PAUSED") > 0 && count("LEASED") + count("RUNNING") + count("QUEUED") + count("RETRY_WAIT") === 0
-      ? "PAUSED"
-      : "RUNNING";
+    const working = count("LEASED") + count("RUNNING");
+    if (experiment.pausedAt !== null) return working > 0 ? "RUNNING" : "PAUSED";
+    return working + count("RETRY_WAIT") + ended > 0 ? "RUNNING" : "QUEUED";
   }
   if (count("SUCCEEDED") === experiment.totalRuns && !partial) return "SUCCEEDED";
   if (reported) return "PARTIAL";

@@ -1,4 +1,4 @@
-import { experimentState, type RunCounts } from "../domain/experiment.js";
+import { type ExperimentState, experimentState, type RunCounts } from "../domain/experiment.js";
 import type { CancelMode, RunState } from "../domain/run.js";
 import { AssayError } from "../errors.js";
 import { appendEvents, type ExperimentKey, type NewEvent, stateEvent } from "./events.js";
@@ -16,11 +16,12 @@ export interface LockedExperiment extends ExperimentKey {
   readonly totalRuns: number;
   readonly cancelMode: CancelMode | null;
   readonly cancelRequestedAt: Date | null;
+  readonly pausedAt: Date | null;
   readonly endedAt: Date | null;
 }
 
 const COLUMNS = `stage, stage_count as "stageCount", open_runs as "openRuns", total_runs as "totalRuns",
-  cancel_mode as "cancelMode", cancel_requested_at as "cancelRequestedAt", ended_at as "endedAt"`;
+  cancel_mode as "cancelMode", cancel_requested_at as "cancelRequestedAt", paused_at as "pausedAt", ended_at as "endedAt"`;
 
 type LockedRow = Omit<LockedExperiment, keyof ExperimentKey>;
 
@@ -41,6 +42,7 @@ export class ExperimentScope implements ExperimentKey {
   readonly experimentId: string;
   private readonly events: NewEvent[] = [];
   private ended = 0;
+  private left = 0;
 
   private constructor(
     readonly tx: Transaction,
@@ -62,6 +64,7 @@ export class ExperimentScope implements ExperimentKey {
     const answer = await work(scope);
     await appendEvents(tx, key, scope.events);
     if (scope.ended > 0) await runsEnded(tx, key, scope.ended);
+    if (scope.left > 0 && experiment.pausedAt !== null) await tellPaused(tx, key);
     return answer;
   }
 
@@ -70,9 +73,22 @@ export class ExperimentScope implements ExperimentKey {
     this.events.push(...events);
   }
 
+  /** What was told so far of a run; it is not in the table yet. */
+  toldOf(runId: string): NewEvent[] {
+    return this.events.filter((event) => event.runId === runId);
+  }
+
   /** Notes that a run of the current stage has ended. */
   runEnded(): void {
     this.ended += 1;
+    this.left += 1;
+  }
+
+  /** Where the experiment is paused, pauses a run that left its pod unfinished and would wait for another. */
+  async holdBack(): Promise<void> {
+    if (this.experiment.pausedAt === null) return;
+    this.tell(await holdBack(this.tx, this));
+    this.left += 1;
   }
 }
 
@@ -138,9 +154,11 @@ const setStage = statement(
 
 /**
  * Queues the stage's runs whose required inputs are all there, and at least one of whose inputs is, where they have any;
- * cancels the others. False when none was queued: the stage is over before it began.
+ * cancels the others. False when none was queued: the stage is over before it began. In a paused experiment they wait on.
  */
-async function openStage(tx: Transaction, key: ExperimentKey, stage: number): Promise<boolean> {
+async function openStage(tx: Transaction, experiment: LockedExperiment, stage: number): Promise<boolean> {
+  const { tenantId, experimentId, pausedAt } = experiment;
+  const key = { tenantId, experimentId };
   const runs = await tx.rows<{ id: string; ready: boolean }>(decide, [key.tenantId, key.experimentId, stage]);
   await tx.run(settle, [key.tenantId, runs.map((run) => run.id), runs.map((run) => run.ready)]);
   const queued = runs.filter((run) => run.ready).length;
@@ -149,34 +167,63 @@ async function openStage(tx: Transaction, key: ExperimentKey, stage: number): Pr
     run.ready ? stateEvent(run.id, "QUEUED") : stateEvent(run.id, "CANCELLED", "DEPENDENCY_FAILED"),
   );
   await appendEvents(tx, key, queued > 0 ? [...events, stageEvent(stage)] : events);
-  if (queued > 0) await writeMessages(tx, [dispatchBell(key, RUNS_QUEUED)]);
+  if (queued > 0 && pausedAt === null) await writeMessages(tx, [dispatchBell(key, RUNS_QUEUED)]);
+  if (queued > 0 && pausedAt !== null) await appendEvents(tx, key, await holdBack(tx, key));
   return queued > 0;
+}
+
+const hold = statement(
+  "pause-hold",
+  `update run set state = 'PAUSED', state_reason = 'USER_REQUEST'
+   where tenant_id = $1 and experiment_id = $2 and state in ('QUEUED', 'RETRY_WAIT') returning id`,
+);
+
+/** Pauses what waits for a pod, of an experiment that is paused and locked; gives the events that tell of it. */
+async function holdBack(tx: Transaction, { tenantId, experimentId }: ExperimentKey): Promise<NewEvent[]> {
+  const runs = await tx.rows<{ id: string }>(hold, [tenantId, experimentId]);
+  return runs.map((run) => stateEvent(run.id, "PAUSED", "USER_REQUEST"));
 }
 
 function stageEvent(stage: number): NewEvent {
   return { runId: null, kind: "EXPERIMENT", body: { state: "RUNNING", stage } };
 }
 
-const finish = statement("experiment-end", "update experiment set ended_at = now() where tenant_id = $1 and id = $2");
+const finish = statement(
+  "experiment-end",
+  "update experiment set ended_at = now(), paused_at = null where tenant_id = $1 and id = $2",
+);
 
 const tally = statement(
   "experiment-tally",
   `select state, count(*)::int as count, bool_or(stage = $3 and state = 'SUCCEEDED') as reported, bool_or(partial) as partial
-   from run where tenant_id = $1 and experiment_id = $2 group by state`,
+   from run where tenant_id = $1 and experiment_id = $2 and superseded_by is null group by state`,
 );
 
 async function end(tx: Transaction, experiment: LockedExperiment): Promise<void> {
+  await tx.run(finish, [experiment.tenantId, experiment.experimentId]);
+  const state = await stateOf(tx, experiment);
+  await appendEvents(tx, experiment, [{ runId: null, kind: "EXPERIMENT", body: { state } }]);
+}
+
+/** The state of an experiment whose row is locked, from its runs as they are now. */
+export async function stateOf(tx: Transaction, experiment: LockedExperiment): Promise<ExperimentState> {
   const { tenantId, experimentId, stageCount } = experiment;
-  await tx.run(finish, [tenantId, experimentId]);
   const rows = await tx.rows<{ state: RunState; count: number; reported: boolean; partial: boolean }>(tally, [
     tenantId,
     experimentId,
     stageCount - 1,
   ]);
   const counts: RunCounts = Object.fromEntries(rows.map((row) => [row.state, row.count]));
-  const state = experimentState(experiment, counts, {
+  return experimentState(experiment, counts, {
     reported: rows.some((row) => row.reported),
     partial: rows.some((row) => row.partial),
   });
-  await appendEvents(tx, experiment, [{ runId: null, kind: "EXPERIMENT", body: { state } }]);
+}
+
+/** Tells that a pause has come about, unless pods still work, or the experiment has ended meanwhile. */
+async function tellPaused(tx: Transaction, key: ExperimentKey): Promise<void> {
+  const experiment = await lockExperiment(tx, key);
+  if (experiment === null || experiment.pausedAt === null) return;
+  const state = await stateOf(tx, experiment);
+  if (state === "PAUSED") await appendEvents(tx, key, [{ runId: null, kind: "EXPERIMENT", body: { state } }]);
 }

@@ -2,6 +2,7 @@ import { newId } from "../domain/digest.js";
 import { type Attempt, afterFailure, type ErrorClass, isTerminal, type Run } from "../domain/run.js";
 import type { Lease } from "./claims.js";
 import type { ExperimentScope } from "./closing.js";
+import { type Death, writeDeadLetter } from "./dead-letters.js";
 import { type NewEvent, stateEvent } from "./events.js";
 import { type Ending, keyOf, late, noteLate, readFence } from "./late.js";
 import { statement } from "./transaction.js";
@@ -38,7 +39,8 @@ export interface Completion {
 const complete = statement(
   "end-complete",
   `with ended as (
-     update run set state = 'SUCCEEDED', partial = $4, state_reason = null, lease_owner = null, lease_until = null, terminal_at = now(),
+     update run set state = 'SUCCEEDED', partial = $4, state_reason = null, release_reason = null, lease_owner = null, lease_until = null,
+                    terminal_at = now(),
                     error_class = null, error_code = null, error_message = null, error_stage = null
      where tenant_id = $1 and id = $2 and epoch = $3
        and (state in ('LEASED', 'RUNNING') or (state = 'CANCELLING' and cancel_mode = 'SCORE_PARTIAL'))
@@ -114,7 +116,7 @@ const failRun = statement(
   "end-fail",
   `with ended as (
      update run set state = $4, state_reason = $5, attempt = attempt - $6::int, disruptions = disruptions + $7::int,
-                    lease_owner = null, lease_until = null,
+                    release_reason = null, lease_owner = null, lease_until = null,
                     not_before = now() + make_interval(secs => $8::float8),
                     terminal_at = case when $4 in ('FAILED', 'DEAD') then now() end,
                     error_class = $9, error_code = $10, error_message = $11, error_stage = $12
@@ -177,8 +179,15 @@ async function endBadly(scope: ExperimentScope, lease: Lease, failure: Failure, 
   // A refused run was never seen to leave the queue: the claim wrote no event.
   const told = outcome === "REFUSED" ? [] : [stateEvent(lease.runId, verdict.state, reasonOf(failure.errorClass))];
   scope.tell([...failure.events, ...told]);
+  if (verdict.state === "DEAD") await writeDeadLetter(scope, lease, deathOf(failure));
   if (isTerminal(verdict.state)) scope.runEnded();
+  else await scope.holdBack();
   return { kind: "COUNTED", state: verdict.state };
+}
+
+function deathOf({ errorClass, code, message }: Failure): Death {
+  const lost = errorClass === "LOST";
+  return { reason: lost ? reasonOf(errorClass) : errorClass, errorClass: lost ? null : errorClass, code, message };
 }
 
 function outcomeOf(errorClass: Failure["errorClass"]): "FAILED" | "LOST" | "REFUSED" {
@@ -200,9 +209,9 @@ export interface Stop {
 const stop = statement(
   "end-cancel",
   `with ended as (
-     update run set state = 'CANCELLED', lease_owner = null, lease_until = null, terminal_at = now()
+     update run set state = 'CANCELLED', release_reason = null, lease_owner = null, lease_until = null, terminal_at = now()
      where tenant_id = $1 and id = $2 and epoch = $3 and state = 'CANCELLING'
-     returning tenant_id, id, epoch
+     returning tenant_id, id, epoch, state_reason
    ), tried as (
      update attempt a set outcome = $4, ended_at = now() from ended
      where a.tenant_id = ended.tenant_id and a.run_id = ended.id and a.epoch = ended.epoch
@@ -210,7 +219,7 @@ const stop = statement(
      insert into usage (tenant_id, run_id, epoch, kind, amount)
      select tenant_id, id, epoch, kind, amount from ended, unnest($5::text[], $6::float8[]) as u(kind, amount)
    )
-   select 1 from ended`,
+   select state_reason as reason from ended`,
 );
 
 /**
@@ -233,9 +242,14 @@ async function cancelled(
   outcome: Attempt["outcome"] = "CANCELLED",
 ): Promise<Ending> {
   const { tx } = scope;
-  const ended = await tx.run(stop, [...keyOf(lease), outcome, ...usedParameters(said.used)]);
-  if (ended === 0) return late(tx, lease, await readFence(tx, lease), { outcome: "CANCELLED", contentSha256: null });
-  scope.tell([...said.events, stateEvent(lease.runId, "CANCELLED", "USER_REQUEST")]);
+  const [ended] = await tx.rows<{ reason: string | null }>(stop, [
+    ...keyOf(lease),
+    outcome,
+    ...usedParameters(said.used),
+  ]);
+  if (ended === undefined)
+    return late(tx, lease, await readFence(tx, lease), { outcome: "CANCELLED", contentSha256: null });
+  scope.tell([...said.events, stateEvent(lease.runId, "CANCELLED", ended.reason)]);
   scope.runEnded();
   return { kind: "COUNTED", state: "CANCELLED" };
 }

@@ -54,7 +54,7 @@ const tallies = statement(
   `select r.experiment_id, r.state, count(*)::int as count, bool_or(r.partial) as partial,
           bool_or(r.stage = e.stage_count - 1 and r.state = 'SUCCEEDED') as reported
    from run r join experiment e on e.tenant_id = r.tenant_id and e.id = r.experiment_id
-   where r.experiment_id = any($1::uuid[]) group by r.experiment_id, r.state`,
+   where r.experiment_id = any($1::uuid[]) and r.superseded_by is null group by r.experiment_id, r.state`,
 );
 
 interface TallyRow extends Completeness {
@@ -63,7 +63,7 @@ interface TallyRow extends Completeness {
   readonly count: number;
 }
 
-/** How many runs of each experiment are in which state, for many experiments at once. Unknown ids are left out. */
+/** How many runs of each experiment that count are in which state, for many experiments at once. Unknown ids are left out. */
 export async function runCountsOf(tx: Transaction, experimentIds: readonly string[]): Promise<Map<string, Tally>> {
   const rows = await tx.rows<TallyRow>(tallies, [experimentIds]);
   const found = new Map<string, Tally>();
@@ -82,7 +82,7 @@ const report = statement(
   "experiment-report",
   `select r.id from run r
    join experiment e on e.tenant_id = r.tenant_id and e.id = r.experiment_id and r.stage = e.stage_count - 1
-   where r.experiment_id = $1 and r.state = 'SUCCEEDED' order by r.position limit 1`,
+   where r.experiment_id = $1 and r.state = 'SUCCEEDED' and r.superseded_by is null order by r.position limit 1`,
 );
 
 /** The run that made the experiment's report, or null while there is none. */

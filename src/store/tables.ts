@@ -131,6 +131,7 @@ export const experimentTable = table<Experiment>("experiment", {
   cancelMode: maybe(text("cancel_mode")),
   cancelReason: maybe(text("cancel_reason")),
   cancelRequestedAt: maybe(time("cancel_requested_at")),
+  pausedAt: maybe(time("paused_at")),
   endedAt: maybe(time("ended_at")),
 });
 
