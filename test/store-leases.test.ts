@@ -301,12 +301,18 @@ describe("failing", () => {
     const [second] = await claim(1);
     assert.ok(second);
     const inputs = await work.transaction((tx) => inputsOf(tx, [second]));
-    assert.deepEqual(inputs.get(second.runId), { inputs: [{ name: "input0", sha256: sha256("first") }], missing: [] });
+    assert.deepEqual(inputs.get(second.runId), {
+      inputs: [{ name: "input0", sha256: sha256("first"), sizeBytes: 5 }],
+      missing: [],
+    });
     await complete(second, "second", "items.jsonl");
     const [report] = await claim(1);
     assert.ok(report);
     const given = await work.transaction((tx) => inputsOf(tx, [report]));
-    assert.deepEqual(given.get(report.runId), { inputs: [{ name: "input1", sha256: sha256("second") }], missing: [] });
+    assert.deepEqual(given.get(report.runId), {
+      inputs: [{ name: "input1", sha256: sha256("second"), sizeBytes: 6 }],
+      missing: [],
+    });
     await complete(report, "report", "report.json");
     const last = await query("select body from event where experiment_id = $1 order by seq desc limit 1", [
       experimentId,

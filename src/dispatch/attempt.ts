@@ -178,6 +178,7 @@ export class Attempt {
       case "DONE":
         await this.end(event);
         return true;
+      case "GRANT_REQUEST":
       case "UNKNOWN":
         return false;
       default:

@@ -49,12 +49,20 @@ export interface PodDescription {
   readonly held: readonly { readonly runId: string; readonly epoch: number }[];
 }
 
+/** A file that a run reads. */
+export interface PodInput extends ResolvedInput {
+  /** Where the pod may read it for a while, where it shares no folder with the service. A secret. */
+  readonly url?: string;
+}
+
 /** What a pod is asked to do. */
 export interface PodTask extends Lease {
   readonly capability: string;
   readonly spec: string;
   readonly specSha256: string;
-  readonly inputs: readonly ResolvedInput[];
+  readonly inputs: readonly PodInput[];
+  /** True where the pod uploads each file by a grant. Default false. */
+  readonly uploadsNeedGrants?: boolean;
   readonly ttlMs: number;
   readonly beatMs: number;
   /** The longest time it may take; 0 for no bound. */
@@ -69,10 +77,16 @@ export type PodEvent = { readonly sequence: number } & (
   | { readonly kind: "LOG"; readonly warning: boolean; readonly message: string }
   | { readonly kind: "METRIC"; readonly name: string; readonly value: number; readonly step: number }
   | { readonly kind: "ARTIFACT"; readonly file: MadeFile }
+  | { readonly kind: "GRANT_REQUEST"; readonly file: Omit<MadeFile, "kind"> }
   | { readonly kind: "DONE"; readonly outcome: PodOutcome; readonly used: UsedSeconds }
   /** An event of a newer pod. */
   | { readonly kind: "UNKNOWN" }
 );
+
+/** Where a pod may upload a file for a while, or why not. The address is a secret. */
+export type UploadAnswer =
+  | { readonly url: string; readonly headers: Readonly<Record<string, string>> }
+  | { readonly refusal: string };
 
 /** How an attempt ended, as its pod says. */
 export type PodOutcome =
@@ -124,10 +138,16 @@ export class PodClient {
       capability: task.capability,
       spec: Buffer.from(task.spec),
       specSha256: task.specSha256,
-      inputs: task.inputs.map(({ name, sha256 }) => ({ name, sha256 })),
+      inputs: task.inputs.map(({ name, sha256, sizeBytes, url = "" }) => ({
+        name,
+        sha256,
+        url,
+        sizeBytes: BigInt(sizeBytes ?? 0),
+      })),
       leaseTtlMs: BigInt(task.ttlMs),
       beatIntervalMs: BigInt(task.beatMs),
       hardDeadlineMs: BigInt(task.hardDeadlineMs),
+      uploadsNeedGrants: task.uploadsNeedGrants ?? false,
     };
     await call((done) => this.client.startRun(request, noMetadata, within(deadlineMs), done));
   }
@@ -142,6 +162,12 @@ export class PodClient {
   async cancel(lease: Lease, mode: CancelMode | "FENCED", deadlineMs: number): Promise<void> {
     const request = { runId: lease.runId, epoch: lease.epoch, mode: wireCancelMode(mode) };
     await call((done) => this.client.cancelRun(request, noMetadata, within(deadlineMs), done));
+  }
+
+  /** Answers a request for a grant. */
+  async grantUpload(lease: Lease, sha256: string, to: { answer: UploadAnswer; deadlineMs: number }): Promise<void> {
+    const request = { runId: lease.runId, epoch: lease.epoch, sha256, url: "", headers: {}, refusal: "", ...to.answer };
+    await call((done) => this.client.grantUpload(request, noMetadata, within(to.deadlineMs), done));
   }
 
   /** The attempt's events after a sequence number, until its end, an error, or the signal. */
@@ -235,6 +261,10 @@ function translate(event: NonNullable<WatchRunResponse["event"]>): PodEvent {
       return { sequence, kind: "METRIC", ...body.value, step: Number(body.value.step) };
     case "artifact":
       return { sequence, kind: "ARTIFACT", file: madeFile(body.value) };
+    case "grantRequest": {
+      const { name, sha256, sizeBytes } = body.value;
+      return { sequence, kind: "GRANT_REQUEST", file: { name, sha256, sizeBytes: Number(sizeBytes) } };
+    }
     case "done":
       return { sequence, kind: "DONE", outcome: outcomeOf(body.value), used: usedSeconds(body.value) };
     case undefined:

@@ -79,11 +79,13 @@ export function claimRuns(tx: Transaction, request: ClaimRequest): Promise<Claim
 export interface ResolvedInput {
   readonly name: string;
   readonly sha256: string;
+  /** Null for a file that no tenant's table of files names. */
+  readonly sizeBytes: number | null;
 }
 
 const resolve = statement(
   "claim-inputs",
-  `select r.id as run_id, w.name, w.required, coalesce(w."from" ->> 'sha256', made.sha256) as sha256
+  `select r.id as run_id, w.name, w.required, named.sha256, f.size_bytes::float8 as size_bytes
    from unnest($1::uuid[], $2::uuid[]) as wanted(tenant_id, id)
    join run r on r.tenant_id = wanted.tenant_id and r.id = wanted.id
    cross join lateral rows from (jsonb_to_recordset(r.inputs) as (name text, "from" jsonb, required boolean))
@@ -94,6 +96,8 @@ const resolve = statement(
      where maker.tenant_id = r.tenant_id and maker.id = (w."from" ->> 'runId')::uuid and maker.state = 'SUCCEEDED'
        and a.name = w."from" ->> 'artifact'
    ) made on true
+   cross join lateral (select coalesce(w."from" ->> 'sha256', made.sha256) as sha256) named
+   left join artifact f on f.tenant_id = r.tenant_id and f.sha256 = named.sha256
    order by r.id, w.n`,
 );
 
@@ -102,6 +106,7 @@ interface InputRow {
   readonly name: RunInput["name"];
   readonly required: boolean;
   readonly sha256: string | null;
+  readonly size_bytes: number | null;
 }
 
 /** The inputs of each run, or the names of the required ones that do not exist. Optional ones that do not are left out. */
@@ -111,9 +116,9 @@ export async function inputsOf(
 ): Promise<Map<string, { inputs: ResolvedInput[]; missing: string[] }>> {
   const rows = await tx.rows<InputRow>(resolve, [runs.map((run) => run.tenantId), runs.map((run) => run.runId)]);
   const found = new Map(runs.map((run) => [run.runId, { inputs: [] as ResolvedInput[], missing: [] as string[] }]));
-  for (const { run_id, name, required, sha256 } of rows) {
+  for (const { run_id, name, required, sha256, size_bytes: sizeBytes } of rows) {
     const entry = found.get(run_id);
-    if (sha256 !== null) entry?.inputs.push({ name, sha256 });
+    if (sha256 !== null) entry?.inputs.push({ name, sha256, sizeBytes });
     else if (required) entry?.missing.push(name);
   }
   return found;

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { text } from "node:stream/consumers";
 import {
   Server,
   ServerCredentials,
@@ -10,6 +11,7 @@ import {
 import type { ArtifactStore } from "../../src/artifacts/store.js";
 import { canonicalJson, type Json, sha256 } from "../../src/domain/digest.js";
 import {
+  type GrantUploadRequest,
   type PodServiceServer,
   PodServiceService,
   type StartRunRequest,
@@ -32,6 +34,8 @@ export interface StubTask {
   readonly epoch: number;
   readonly spec: { readonly [key: string]: Json | undefined };
   readonly inputs: ReadonlyMap<string, string>;
+  /** The text of an input: from the address that came with it, or from the store that is shared. */
+  readonly read: (name: string) => Promise<string>;
   /** Says something on the way. */
   readonly say: (body: Body) => void;
   /** Stores a file and announces it. */
@@ -54,9 +58,15 @@ export interface StubPodOptions {
   readonly slots?: number;
   /** True for a pod that works on without a lease, as one does that was stopped and continued. Default false. */
   readonly zombie?: boolean;
+  /** Bytes to upload in place of the right ones. */
+  readonly spoil?: (bytes: Buffer) => Buffer;
+  /** Told the status of every upload. */
+  readonly uploaded?: (status: number) => void;
   /** Default: answers `{"value": f(spec)}` at once. */
   readonly work?: (task: StubTask) => Promise<StubOutcome>;
 }
+
+type Settings = StubPodOptions & Required<Pick<StubPodOptions, "slots" | "zombie" | "work">>;
 
 /** What the stub computes when it is not told otherwise: differs for every spec, so that answers cannot be mixed up. */
 export function answerOf(spec: { readonly [key: string]: Json | undefined }): string {
@@ -75,7 +85,7 @@ export class StubPod {
   private readonly attempts = new Map<string, StubAttempt>();
   private readonly highest = new Map<string, number>();
 
-  private constructor(private readonly options: Required<StubPodOptions>) {}
+  private constructor(private readonly options: Settings) {}
 
   /** Starts a pod on a free port of the loopback address. */
   static async start(options: StubPodOptions): Promise<StubPod> {
@@ -118,6 +128,13 @@ export class StubPod {
         const attempt = this.attempts.get(`${runId}:${epoch}`);
         if (attempt === undefined || attempt.fenced) return refuse(done, status.NOT_FOUND, "not held");
         attempt.renewed(beat, cancelMode);
+        done(null, {});
+      },
+      grantUpload: (call, done) => {
+        const { runId, epoch } = call.request;
+        const attempt = this.attempts.get(`${runId}:${epoch}`);
+        if (attempt === undefined || attempt.fenced) return refuse(done, status.NOT_FOUND, "not held");
+        attempt.granted(call.request);
         done(null, {});
       },
       cancelRun: (call, done) => {
@@ -190,10 +207,11 @@ class StubAttempt {
     this.cancelMode = resolve;
   });
   private readonly files: Artifact[] = [];
+  private readonly waiting = new Map<string, (grant: GrantUploadRequest) => void>();
 
   constructor(
     readonly request: StartRunRequest,
-    private readonly options: Required<StubPodOptions>,
+    private readonly options: Settings,
   ) {
     this.append({ $case: "started", value: { device: "cpu" } });
     this.beats = setInterval(() => this.sendBeat(), Number(request.beatIntervalMs));
@@ -214,6 +232,10 @@ class StubAttempt {
     if (this.begun) return;
     this.begun = true;
     void this.work();
+  }
+
+  granted(grant: GrantUploadRequest): void {
+    this.waiting.get(grant.sha256)?.(grant);
   }
 
   cancel(mode: CancelMode): void {
@@ -266,6 +288,7 @@ class StubAttempt {
       epoch,
       spec: parsed,
       inputs: new Map(inputs.map((input) => [input.name, input.sha256])),
+      read: (name) => this.read(name),
       say: (body) => this.append(body),
       make: (name, kind, text) => this.make(name, kind, text),
       claim: (file) => this.files.push(file),
@@ -282,19 +305,44 @@ class StubAttempt {
     }
   }
 
-  private async make(name: string, kind: string, text: string): Promise<void> {
-    const stored = await this.options.artifacts.put(Buffer.from(text), { maxBytes: 1_000_000 });
-    const file = { name, kind, sha256: stored.sha256, sizeBytes: BigInt(stored.sizeBytes) };
+  private async make(name: string, kind: string, content: string): Promise<void> {
+    const bytes = Buffer.from(content);
+    const file = { name, kind, sha256: sha256(bytes), sizeBytes: BigInt(bytes.length) };
+    if (this.request.uploadsNeedGrants) await this.upload(file, bytes);
+    else await this.options.artifacts.put(bytes, { maxBytes: 1_000_000 });
     this.files.push(file);
     this.append({ $case: "artifact", value: file });
   }
 
+  private async read(name: string): Promise<string> {
+    const input = this.request.inputs.find((each) => each.name === name);
+    if (input === undefined) throw new RangeError(`no input ${name}`);
+    if (input.url === "") return text(this.options.artifacts.open(input.sha256));
+    const response = await fetch(input.url, { redirect: "error" });
+    const came = Buffer.from(await response.arrayBuffer());
+    if (!response.ok || sha256(came) !== input.sha256 || BigInt(came.length) !== input.sizeBytes) {
+      throw new RangeError(`input ${name}: status ${response.status}, ${came.length} bytes`);
+    }
+    return came.toString();
+  }
+
+  private async upload({ name, sha256: digest, sizeBytes }: Artifact, bytes: Buffer): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<GrantUploadRequest>();
+    this.waiting.set(digest, resolve);
+    this.append({ $case: "grantRequest", value: { name, sha256: digest, sizeBytes } });
+    const { url, headers, refusal } = await promise;
+    if (refusal !== "") throw new RangeError(refusal);
+    const body = this.options.spoil?.(bytes) ?? bytes;
+    const response = await fetch(url, { method: "PUT", headers, body: new Uint8Array(body), redirect: "error" });
+    this.options.uploaded?.(response.status);
+  }
+
   private async succeed({ metrics, partial }: { metrics: Json; partial?: boolean }): Promise<void> {
-    const text = canonicalJson(metrics);
-    await this.make("result.json", "RESULT", text);
+    const document = canonicalJson(metrics);
+    await this.make("result.json", "RESULT", document);
     const value = {
-      metrics: Buffer.from(text),
-      contentSha256: sha256(text),
+      metrics: Buffer.from(document),
+      contentSha256: sha256(document),
       artifacts: this.files,
       partial: partial ?? false,
     };

@@ -46,6 +46,8 @@ export interface StartRunRequest {
   beatIntervalMs: bigint;
   /** The longest time the run may take on this pod. Milliseconds; 0 means no bound. */
   hardDeadlineMs: bigint;
+  /** True when pod and service share no folder: the pod uploads each file by a grant before it announces it. */
+  uploadsNeedGrants: boolean;
 }
 
 /** A file that a run reads, verified by its digest before the run starts. */
@@ -54,6 +56,13 @@ export interface Input {
   name: string;
   /** Lower-case hex SHA-256 of the file; the pod finds it in its artifact store under this name. */
   sha256: string;
+  /**
+   * Where the pod may read the file for a while, if its own store lacks it; empty where both share a folder. It is a secret.
+   * Files are read after the first RenewRun, before work starts.
+   */
+  url: string;
+  /** Its size in bytes; told beside url. */
+  sizeBytes: bigint;
 }
 
 /** The pod holds the run. */
@@ -108,6 +117,31 @@ export interface CancelRunRequest {
 export interface CancelRunResponse {
 }
 
+/** Lets an attempt upload one file. */
+export interface GrantUploadRequest {
+  /** The run's id. */
+  runId: string;
+  /** The attempt. */
+  epoch: number;
+  /** Lower-case hex SHA-256 of the file, as it was asked for. */
+  sha256: string;
+  /** Where one PUT of exactly these bytes is taken for a while. It is a secret. */
+  url: string;
+  /** Header fields that the PUT must carry. */
+  headers: { [key: string]: string };
+  /** Why the file is not taken; then url is empty. */
+  refusal: string;
+}
+
+export interface GrantUploadRequest_HeadersEntry {
+  key: string;
+  value: string;
+}
+
+/** The grant was noted. */
+export interface GrantUploadResponse {
+}
+
 /** Asks a pod what it is. */
 export interface DescribePodRequest {
 }
@@ -159,6 +193,7 @@ function createBaseStartRunRequest(): StartRunRequest {
     leaseTtlMs: 0n,
     beatIntervalMs: 0n,
     hardDeadlineMs: 0n,
+    uploadsNeedGrants: false,
   };
 }
 
@@ -199,6 +234,9 @@ export const StartRunRequest: MessageFns<StartRunRequest> = {
         throw new globalThis.Error("value provided for field message.hardDeadlineMs of type int64 too large");
       }
       writer.uint32(72).int64(message.hardDeadlineMs);
+    }
+    if (message.uploadsNeedGrants !== false) {
+      writer.uint32(96).bool(message.uploadsNeedGrants);
     }
     return writer;
   },
@@ -288,6 +326,14 @@ export const StartRunRequest: MessageFns<StartRunRequest> = {
             message.hardDeadlineMs = reader.int64() as bigint;
             continue;
           }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.uploadsNeedGrants = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -331,6 +377,11 @@ export const StartRunRequest: MessageFns<StartRunRequest> = {
         : isSet(object.hard_deadline_ms)
         ? BigInt(object.hard_deadline_ms)
         : 0n,
+      uploadsNeedGrants: isSet(object.uploadsNeedGrants)
+        ? globalThis.Boolean(object.uploadsNeedGrants)
+        : isSet(object.uploads_need_grants)
+        ? globalThis.Boolean(object.uploads_need_grants)
+        : false,
     };
   },
 
@@ -363,6 +414,9 @@ export const StartRunRequest: MessageFns<StartRunRequest> = {
     if (message.hardDeadlineMs !== 0n) {
       obj.hardDeadlineMs = message.hardDeadlineMs.toString();
     }
+    if (message.uploadsNeedGrants !== false) {
+      obj.uploadsNeedGrants = message.uploadsNeedGrants;
+    }
     return obj;
   },
 
@@ -386,12 +440,13 @@ export const StartRunRequest: MessageFns<StartRunRequest> = {
     message.hardDeadlineMs = (object.hardDeadlineMs !== undefined && object.hardDeadlineMs !== null)
       ? BigInt(object.hardDeadlineMs)
       : 0n;
+    message.uploadsNeedGrants = object.uploadsNeedGrants ?? false;
     return message;
   },
 };
 
 function createBaseInput(): Input {
-  return { name: "", sha256: "" };
+  return { name: "", sha256: "", url: "", sizeBytes: 0n };
 }
 
 export const Input: MessageFns<Input> = {
@@ -401,6 +456,15 @@ export const Input: MessageFns<Input> = {
     }
     if (message.sha256 !== "") {
       writer.uint32(18).string(message.sha256);
+    }
+    if (message.url !== "") {
+      writer.uint32(26).string(message.url);
+    }
+    if (message.sizeBytes !== 0n) {
+      if (BigInt.asIntN(64, message.sizeBytes) !== message.sizeBytes) {
+        throw new globalThis.Error("value provided for field message.sizeBytes of type int64 too large");
+      }
+      writer.uint32(32).int64(message.sizeBytes);
     }
     return writer;
   },
@@ -434,6 +498,22 @@ export const Input: MessageFns<Input> = {
             message.sha256 = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.url = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.sizeBytes = reader.int64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -450,6 +530,12 @@ export const Input: MessageFns<Input> = {
     return {
       name: isSet(object.name) ? globalThis.String(object.name) : "",
       sha256: isSet(object.sha256) ? globalThis.String(object.sha256) : "",
+      url: isSet(object.url) ? globalThis.String(object.url) : "",
+      sizeBytes: isSet(object.sizeBytes)
+        ? BigInt(object.sizeBytes)
+        : isSet(object.size_bytes)
+        ? BigInt(object.size_bytes)
+        : 0n,
     };
   },
 
@@ -461,6 +547,12 @@ export const Input: MessageFns<Input> = {
     if (message.sha256 !== "") {
       obj.sha256 = message.sha256;
     }
+    if (message.url !== "") {
+      obj.url = message.url;
+    }
+    if (message.sizeBytes !== 0n) {
+      obj.sizeBytes = message.sizeBytes.toString();
+    }
     return obj;
   },
 
@@ -471,6 +563,8 @@ export const Input: MessageFns<Input> = {
     const message = createBaseInput();
     message.name = object.name ?? "";
     message.sha256 = object.sha256 ?? "";
+    message.url = object.url ?? "";
+    message.sizeBytes = (object.sizeBytes !== undefined && object.sizeBytes !== null) ? BigInt(object.sizeBytes) : 0n;
     return message;
   },
 };
@@ -1064,6 +1158,328 @@ export const CancelRunResponse: MessageFns<CancelRunResponse> = {
   },
   fromPartial<I extends Exact<DeepPartial<CancelRunResponse>, I>>(_: I): CancelRunResponse {
     const message = createBaseCancelRunResponse();
+    return message;
+  },
+};
+
+function createBaseGrantUploadRequest(): GrantUploadRequest {
+  return { runId: "", epoch: 0, sha256: "", url: "", headers: {}, refusal: "" };
+}
+
+export const GrantUploadRequest: MessageFns<GrantUploadRequest> = {
+  encode(message: GrantUploadRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.runId !== "") {
+      writer.uint32(10).string(message.runId);
+    }
+    if (message.epoch !== 0) {
+      writer.uint32(16).int32(message.epoch);
+    }
+    if (message.sha256 !== "") {
+      writer.uint32(26).string(message.sha256);
+    }
+    if (message.url !== "") {
+      writer.uint32(34).string(message.url);
+    }
+    globalThis.Object.entries(message.headers).forEach(([key, value]: [string, string]) => {
+      GrantUploadRequest_HeadersEntry.encode({ key: key as any, value }, writer.uint32(42).fork()).join();
+    });
+    if (message.refusal !== "") {
+      writer.uint32(50).string(message.refusal);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GrantUploadRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGrantUploadRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.runId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.epoch = reader.int32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.sha256 = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.url = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            const entry5 = GrantUploadRequest_HeadersEntry.decode(reader, reader.uint32());
+            if (entry5.value !== undefined) {
+              message.headers[entry5.key] = entry5.value;
+            }
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.refusal = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GrantUploadRequest {
+    return {
+      runId: isSet(object.runId)
+        ? globalThis.String(object.runId)
+        : isSet(object.run_id)
+        ? globalThis.String(object.run_id)
+        : "",
+      epoch: isSet(object.epoch) ? globalThis.Number(object.epoch) : 0,
+      sha256: isSet(object.sha256) ? globalThis.String(object.sha256) : "",
+      url: isSet(object.url) ? globalThis.String(object.url) : "",
+      headers: isObject(object.headers)
+        ? (globalThis.Object.entries(object.headers) as [string, any][]).reduce(
+          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, key, {
+              value: globalThis.String(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : {},
+      refusal: isSet(object.refusal) ? globalThis.String(object.refusal) : "",
+    };
+  },
+
+  toJSON(message: GrantUploadRequest): unknown {
+    const obj: any = {};
+    if (message.runId !== "") {
+      obj.runId = message.runId;
+    }
+    if (message.epoch !== 0) {
+      obj.epoch = Math.round(message.epoch);
+    }
+    if (message.sha256 !== "") {
+      obj.sha256 = message.sha256;
+    }
+    if (message.url !== "") {
+      obj.url = message.url;
+    }
+    if (message.headers) {
+      const entries = globalThis.Object.entries(message.headers) as [string, string][];
+      if (entries.length > 0) {
+        obj.headers = {};
+        entries.forEach(([k, v]) => {
+          obj.headers[k] = v;
+        });
+      }
+    }
+    if (message.refusal !== "") {
+      obj.refusal = message.refusal;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<GrantUploadRequest>, I>>(base?: I): GrantUploadRequest {
+    return GrantUploadRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<GrantUploadRequest>, I>>(object: I): GrantUploadRequest {
+    const message = createBaseGrantUploadRequest();
+    message.runId = object.runId ?? "";
+    message.epoch = object.epoch ?? 0;
+    message.sha256 = object.sha256 ?? "";
+    message.url = object.url ?? "";
+    message.headers = (globalThis.Object.entries(object.headers ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    message.refusal = object.refusal ?? "";
+    return message;
+  },
+};
+
+function createBaseGrantUploadRequest_HeadersEntry(): GrantUploadRequest_HeadersEntry {
+  return { key: "", value: "" };
+}
+
+export const GrantUploadRequest_HeadersEntry: MessageFns<GrantUploadRequest_HeadersEntry> = {
+  encode(message: GrantUploadRequest_HeadersEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GrantUploadRequest_HeadersEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGrantUploadRequest_HeadersEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GrantUploadRequest_HeadersEntry {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? globalThis.String(object.value) : "",
+    };
+  },
+
+  toJSON(message: GrantUploadRequest_HeadersEntry): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== "") {
+      obj.value = message.value;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<GrantUploadRequest_HeadersEntry>, I>>(base?: I): GrantUploadRequest_HeadersEntry {
+    return GrantUploadRequest_HeadersEntry.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<GrantUploadRequest_HeadersEntry>, I>>(
+    object: I,
+  ): GrantUploadRequest_HeadersEntry {
+    const message = createBaseGrantUploadRequest_HeadersEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseGrantUploadResponse(): GrantUploadResponse {
+  return {};
+}
+
+export const GrantUploadResponse: MessageFns<GrantUploadResponse> = {
+  encode(_: GrantUploadResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GrantUploadResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGrantUploadResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): GrantUploadResponse {
+    return {};
+  },
+
+  toJSON(_: GrantUploadResponse): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<GrantUploadResponse>, I>>(base?: I): GrantUploadResponse {
+    return GrantUploadResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<GrantUploadResponse>, I>>(_: I): GrantUploadResponse {
+    const message = createBaseGrantUploadResponse();
     return message;
   },
 };
@@ -1696,6 +2112,19 @@ export const PodServiceService = {
     responseSerialize: (value: CancelRunResponse): Buffer => Buffer.from(CancelRunResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CancelRunResponse => CancelRunResponse.decode(value),
   },
+  /**
+   * Answers a GrantRequest: where the attempt's file may be uploaded, or why not. A grant for a file that is uploaded, or was
+   * never asked for, changes nothing. Errors: NOT_FOUND when the pod does not hold that epoch.
+   */
+  grantUpload: {
+    path: "/assay.pod.v1.PodService/GrantUpload" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GrantUploadRequest): Buffer => Buffer.from(GrantUploadRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GrantUploadRequest => GrantUploadRequest.decode(value),
+    responseSerialize: (value: GrantUploadResponse): Buffer => Buffer.from(GrantUploadResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GrantUploadResponse => GrantUploadResponse.decode(value),
+  },
   /** Says what this pod is: device, slots, source digests, live runs. */
   describePod: {
     path: "/assay.pod.v1.PodService/DescribePod" as const,
@@ -1729,6 +2158,11 @@ export interface PodServiceServer extends UntypedServiceImplementation {
   renewRun: handleUnaryCall<RenewRunRequest, RenewRunResponse>;
   /** Ends a run early. FENCED ends its process at once and says nothing more. Unknown runs answer OK. */
   cancelRun: handleUnaryCall<CancelRunRequest, CancelRunResponse>;
+  /**
+   * Answers a GrantRequest: where the attempt's file may be uploaded, or why not. A grant for a file that is uploaded, or was
+   * never asked for, changes nothing. Errors: NOT_FOUND when the pod does not hold that epoch.
+   */
+  grantUpload: handleUnaryCall<GrantUploadRequest, GrantUploadResponse>;
   /** Says what this pod is: device, slots, source digests, live runs. */
   describePod: handleUnaryCall<DescribePodRequest, DescribePodResponse>;
 }
@@ -1800,6 +2234,25 @@ export interface PodServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CancelRunResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Answers a GrantRequest: where the attempt's file may be uploaded, or why not. A grant for a file that is uploaded, or was
+   * never asked for, changes nothing. Errors: NOT_FOUND when the pod does not hold that epoch.
+   */
+  grantUpload(
+    request: GrantUploadRequest,
+    callback: (error: ServiceError | null, response: GrantUploadResponse) => void,
+  ): ClientUnaryCall;
+  grantUpload(
+    request: GrantUploadRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GrantUploadResponse) => void,
+  ): ClientUnaryCall;
+  grantUpload(
+    request: GrantUploadRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GrantUploadResponse) => void,
   ): ClientUnaryCall;
   /** Says what this pod is: device, slots, source digests, live runs. */
   describePod(

@@ -163,6 +163,9 @@ export interface RunEvent {
     | //
     /** The attempt ended; the last event. */
     { $case: "done"; value: Done }
+    | //
+    /** A file waits to be uploaded. */
+    { $case: "grantRequest"; value: GrantRequest }
     | undefined;
 }
 
@@ -212,6 +215,16 @@ export interface Artifact {
   name: string;
   /** What it is: DATASET, CACHE, ITEMS, WEIGHTS, REPORT_JSON, REPORT_TEXT. */
   kind: string;
+  /** Lower-case hex SHA-256 of its bytes. */
+  sha256: string;
+  /** Its size in bytes. */
+  sizeBytes: bigint;
+}
+
+/** Asks where a file may be uploaded. It is asked again when no answer comes, or the grant has expired. */
+export interface GrantRequest {
+  /** The file's name within the run. */
+  name: string;
   /** Lower-case hex SHA-256 of its bytes. */
   sha256: string;
   /** Its size in bytes. */
@@ -318,6 +331,9 @@ export const RunEvent: MessageFns<RunEvent> = {
       case "done":
         Done.encode(message.body.value, writer.uint32(82).fork()).join();
         break;
+      case "grantRequest":
+        GrantRequest.encode(message.body.value, writer.uint32(98).fork()).join();
+        break;
     }
     return writer;
   },
@@ -415,6 +431,14 @@ export const RunEvent: MessageFns<RunEvent> = {
             message.body = { $case: "done", value: Done.decode(reader, reader.uint32()) };
             continue;
           }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.body = { $case: "grantRequest", value: GrantRequest.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -450,6 +474,10 @@ export const RunEvent: MessageFns<RunEvent> = {
         ? { $case: "artifact", value: Artifact.fromJSON(object.artifact) }
         : isSet(object.done)
         ? { $case: "done", value: Done.fromJSON(object.done) }
+        : isSet(object.grantRequest)
+        ? { $case: "grantRequest", value: GrantRequest.fromJSON(object.grantRequest) }
+        : isSet(object.grant_request)
+        ? { $case: "grantRequest", value: GrantRequest.fromJSON(object.grant_request) }
         : undefined,
     };
   },
@@ -479,6 +507,8 @@ export const RunEvent: MessageFns<RunEvent> = {
       obj.artifact = Artifact.toJSON(message.body.value);
     } else if (message.body?.$case === "done") {
       obj.done = Done.toJSON(message.body.value);
+    } else if (message.body?.$case === "grantRequest") {
+      obj.grantRequest = GrantRequest.toJSON(message.body.value);
     }
     return obj;
   },
@@ -531,6 +561,12 @@ export const RunEvent: MessageFns<RunEvent> = {
       case "done": {
         if (object.body?.value !== undefined && object.body?.value !== null) {
           message.body = { $case: "done", value: Done.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "grantRequest": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "grantRequest", value: GrantRequest.fromPartial(object.body.value) };
         }
         break;
       }
@@ -1090,6 +1126,114 @@ export const Artifact: MessageFns<Artifact> = {
     const message = createBaseArtifact();
     message.name = object.name ?? "";
     message.kind = object.kind ?? "";
+    message.sha256 = object.sha256 ?? "";
+    message.sizeBytes = (object.sizeBytes !== undefined && object.sizeBytes !== null) ? BigInt(object.sizeBytes) : 0n;
+    return message;
+  },
+};
+
+function createBaseGrantRequest(): GrantRequest {
+  return { name: "", sha256: "", sizeBytes: 0n };
+}
+
+export const GrantRequest: MessageFns<GrantRequest> = {
+  encode(message: GrantRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.sha256 !== "") {
+      writer.uint32(18).string(message.sha256);
+    }
+    if (message.sizeBytes !== 0n) {
+      if (BigInt.asIntN(64, message.sizeBytes) !== message.sizeBytes) {
+        throw new globalThis.Error("value provided for field message.sizeBytes of type int64 too large");
+      }
+      writer.uint32(24).int64(message.sizeBytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GrantRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGrantRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.sha256 = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.sizeBytes = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GrantRequest {
+    return {
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      sha256: isSet(object.sha256) ? globalThis.String(object.sha256) : "",
+      sizeBytes: isSet(object.sizeBytes)
+        ? BigInt(object.sizeBytes)
+        : isSet(object.size_bytes)
+        ? BigInt(object.size_bytes)
+        : 0n,
+    };
+  },
+
+  toJSON(message: GrantRequest): unknown {
+    const obj: any = {};
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.sha256 !== "") {
+      obj.sha256 = message.sha256;
+    }
+    if (message.sizeBytes !== 0n) {
+      obj.sizeBytes = message.sizeBytes.toString();
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<GrantRequest>, I>>(base?: I): GrantRequest {
+    return GrantRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<GrantRequest>, I>>(object: I): GrantRequest {
+    const message = createBaseGrantRequest();
+    message.name = object.name ?? "";
     message.sha256 = object.sha256 ?? "";
     message.sizeBytes = (object.sizeBytes !== undefined && object.sizeBytes !== null) ? BigInt(object.sizeBytes) : 0n;
     return message;

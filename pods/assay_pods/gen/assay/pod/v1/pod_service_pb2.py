@@ -25,45 +25,53 @@ _sym_db = _symbol_database.Default()
 from assay_pods.gen.assay.pod.v1 import run_pb2 as assay_dot_pod_dot_v1_dot_run__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x61ssay/pod/v1/pod_service.proto\x12\x0c\x61ssay.pod.v1\x1a\x16\x61ssay/pod/v1/run.proto\"\xd6\x01\n\x0fStartRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x05\x12\x12\n\ncapability\x18\x03 \x01(\t\x12\x0c\n\x04spec\x18\x04 \x01(\x0c\x12\x13\n\x0bspec_sha256\x18\x05 \x01(\t\x12#\n\x06inputs\x18\x06 \x03(\x0b\x32\x13.assay.pod.v1.Input\x12\x14\n\x0clease_ttl_ms\x18\x07 \x01(\x03\x12\x18\n\x10\x62\x65\x61t_interval_ms\x18\x08 \x01(\x03\x12\x18\n\x10hard_deadline_ms\x18\t \x01(\x03\"%\n\x05Input\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06sha256\x18\x02 \x01(\t\"&\n\x10StartRunResponse\x12\x12\n\nfree_slots\x18\x01 \x01(\x05\"H\n\x0fWatchRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x05\x12\x16\n\x0e\x61\x66ter_sequence\x18\x03 \x01(\x03\"9\n\x10WatchRunResponse\x12%\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x16.assay.pod.v1.RunEvent\"m\n\x0fRenewRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x05\x12\x0c\n\x04\x62\x65\x61t\x18\x03 \x01(\x03\x12-\n\x0b\x63\x61ncel_mode\x18\x04 \x01(\x0e\x32\x18.assay.pod.v1.CancelMode\"\x12\n\x10RenewRunResponse\"Y\n\x10\x43\x61ncelRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x05\x12&\n\x04mode\x18\x03 \x01(\x0e\x32\x18.assay.pod.v1.CancelMode\"\x13\n\x11\x43\x61ncelRunResponse\"\x14\n\x12\x44\x65scribePodRequest\"\xf4\x02\n\x13\x44\x65scribePodResponse\x12\x0e\n\x06pod_id\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x02 \x01(\t\x12\r\n\x05slots\x18\x03 \x01(\x05\x12\x12\n\nfree_slots\x18\x04 \x01(\x05\x12H\n\x0c\x63ode_digests\x18\x05 \x03(\x0b\x32\x32.assay.pod.v1.DescribePodResponse.CodeDigestsEntry\x12\x41\n\x08versions\x18\x06 \x03(\x0b\x32/.assay.pod.v1.DescribePodResponse.VersionsEntry\x12(\n\theld_runs\x18\x07 \x03(\x0b\x32\x15.assay.pod.v1.HeldRun\x1a\x32\n\x10\x43odeDigestsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a/\n\rVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"(\n\x07HeldRun\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x05\x32\x91\x03\n\nPodService\x12I\n\x08StartRun\x12\x1d.assay.pod.v1.StartRunRequest\x1a\x1e.assay.pod.v1.StartRunResponse\x12K\n\x08WatchRun\x12\x1d.assay.pod.v1.WatchRunRequest\x1a\x1e.assay.pod.v1.WatchRunResponse0\x01\x12I\n\x08RenewRun\x12\x1d.assay.pod.v1.RenewRunRequest\x1a\x1e.assay.pod.v1.RenewRunResponse\x12L\n\tCancelRun\x12\x1e.assay.pod.v1.CancelRunRequest\x1a\x1f.assay.pod.v1.CancelRunResponse\x12R\n\x0b\x44\x65scribePod\x12 .assay.pod.v1.DescribePodRequest\x1a!.assay.pod.v1.DescribePodResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x61ssay/pod/v1/pod_service.proto\x12\x0c\x61ssay.pod.v1\x1a\x16\x61ssay/pod/v1/run.proto\"\xf3\x01\n\x0fStartRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x05\x12\x12\n\ncapability\x18\x03 \x01(\t\x12\x0c\n\x04spec\x18\x04 \x01(\x0c\x12\x13\n\x0bspec_sha256\x18\x05 \x01(\t\x12#\n\x06inputs\x18\x06 \x03(\x0b\x32\x13.assay.pod.v1.Input\x12\x14\n\x0clease_ttl_ms\x18\x07 \x01(\x03\x12\x18\n\x10\x62\x65\x61t_interval_ms\x18\x08 \x01(\x03\x12\x18\n\x10hard_deadline_ms\x18\t \x01(\x03\x12\x1b\n\x13uploads_need_grants\x18\x0c \x01(\x08\"F\n\x05Input\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06sha256\x18\x02 \x01(\t\x12\x0b\n\x03url\x18\x03 \x01(\t\x12\x12\n\nsize_bytes\x18\x04 \x01(\x03\"&\n\x10StartRunResponse\x12\x12\n\nfree_slots\x18\x01 \x01(\x05\"H\n\x0fWatchRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x05\x12\x16\n\x0e\x61\x66ter_sequence\x18\x03 \x01(\x03\"9\n\x10WatchRunResponse\x12%\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x16.assay.pod.v1.RunEvent\"m\n\x0fRenewRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x05\x12\x0c\n\x04\x62\x65\x61t\x18\x03 \x01(\x03\x12-\n\x0b\x63\x61ncel_mode\x18\x04 \x01(\x0e\x32\x18.assay.pod.v1.CancelMode\"\x12\n\x10RenewRunResponse\"Y\n\x10\x43\x61ncelRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x05\x12&\n\x04mode\x18\x03 \x01(\x0e\x32\x18.assay.pod.v1.CancelMode\"\x13\n\x11\x43\x61ncelRunResponse\"\xd1\x01\n\x12GrantUploadRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x05\x12\x0e\n\x06sha256\x18\x03 \x01(\t\x12\x0b\n\x03url\x18\x04 \x01(\t\x12>\n\x07headers\x18\x05 \x03(\x0b\x32-.assay.pod.v1.GrantUploadRequest.HeadersEntry\x12\x0f\n\x07refusal\x18\x06 \x01(\t\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x15\n\x13GrantUploadResponse\"\x14\n\x12\x44\x65scribePodRequest\"\xf4\x02\n\x13\x44\x65scribePodResponse\x12\x0e\n\x06pod_id\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x02 \x01(\t\x12\r\n\x05slots\x18\x03 \x01(\x05\x12\x12\n\nfree_slots\x18\x04 \x01(\x05\x12H\n\x0c\x63ode_digests\x18\x05 \x03(\x0b\x32\x32.assay.pod.v1.DescribePodResponse.CodeDigestsEntry\x12\x41\n\x08versions\x18\x06 \x03(\x0b\x32/.assay.pod.v1.DescribePodResponse.VersionsEntry\x12(\n\theld_runs\x18\x07 \x03(\x0b\x32\x15.assay.pod.v1.HeldRun\x1a\x32\n\x10\x43odeDigestsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a/\n\rVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"(\n\x07HeldRun\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x05\x32\xe5\x03\n\nPodService\x12I\n\x08StartRun\x12\x1d.assay.pod.v1.StartRunRequest\x1a\x1e.assay.pod.v1.StartRunResponse\x12K\n\x08WatchRun\x12\x1d.assay.pod.v1.WatchRunRequest\x1a\x1e.assay.pod.v1.WatchRunResponse0\x01\x12I\n\x08RenewRun\x12\x1d.assay.pod.v1.RenewRunRequest\x1a\x1e.assay.pod.v1.RenewRunResponse\x12L\n\tCancelRun\x12\x1e.assay.pod.v1.CancelRunRequest\x1a\x1f.assay.pod.v1.CancelRunResponse\x12R\n\x0bGrantUpload\x12 .assay.pod.v1.GrantUploadRequest\x1a!.assay.pod.v1.GrantUploadResponse\x12R\n\x0b\x44\x65scribePod\x12 .assay.pod.v1.DescribePodRequest\x1a!.assay.pod.v1.DescribePodResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'assay.pod.v1.pod_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_GRANTUPLOADREQUEST_HEADERSENTRY']._loaded_options = None
+  _globals['_GRANTUPLOADREQUEST_HEADERSENTRY']._serialized_options = b'8\001'
   _globals['_DESCRIBEPODRESPONSE_CODEDIGESTSENTRY']._loaded_options = None
   _globals['_DESCRIBEPODRESPONSE_CODEDIGESTSENTRY']._serialized_options = b'8\001'
   _globals['_DESCRIBEPODRESPONSE_VERSIONSENTRY']._loaded_options = None
   _globals['_DESCRIBEPODRESPONSE_VERSIONSENTRY']._serialized_options = b'8\001'
   _globals['_STARTRUNREQUEST']._serialized_start=73
-  _globals['_STARTRUNREQUEST']._serialized_end=287
-  _globals['_INPUT']._serialized_start=289
-  _globals['_INPUT']._serialized_end=326
-  _globals['_STARTRUNRESPONSE']._serialized_start=328
-  _globals['_STARTRUNRESPONSE']._serialized_end=366
-  _globals['_WATCHRUNREQUEST']._serialized_start=368
-  _globals['_WATCHRUNREQUEST']._serialized_end=440
-  _globals['_WATCHRUNRESPONSE']._serialized_start=442
-  _globals['_WATCHRUNRESPONSE']._serialized_end=499
-  _globals['_RENEWRUNREQUEST']._serialized_start=501
-  _globals['_RENEWRUNREQUEST']._serialized_end=610
-  _globals['_RENEWRUNRESPONSE']._serialized_start=612
-  _globals['_RENEWRUNRESPONSE']._serialized_end=630
-  _globals['_CANCELRUNREQUEST']._serialized_start=632
-  _globals['_CANCELRUNREQUEST']._serialized_end=721
-  _globals['_CANCELRUNRESPONSE']._serialized_start=723
-  _globals['_CANCELRUNRESPONSE']._serialized_end=742
-  _globals['_DESCRIBEPODREQUEST']._serialized_start=744
-  _globals['_DESCRIBEPODREQUEST']._serialized_end=764
-  _globals['_DESCRIBEPODRESPONSE']._serialized_start=767
-  _globals['_DESCRIBEPODRESPONSE']._serialized_end=1139
-  _globals['_DESCRIBEPODRESPONSE_CODEDIGESTSENTRY']._serialized_start=1040
-  _globals['_DESCRIBEPODRESPONSE_CODEDIGESTSENTRY']._serialized_end=1090
-  _globals['_DESCRIBEPODRESPONSE_VERSIONSENTRY']._serialized_start=1092
-  _globals['_DESCRIBEPODRESPONSE_VERSIONSENTRY']._serialized_end=1139
-  _globals['_HELDRUN']._serialized_start=1141
-  _globals['_HELDRUN']._serialized_end=1181
-  _globals['_PODSERVICE']._serialized_start=1184
-  _globals['_PODSERVICE']._serialized_end=1585
+  _globals['_STARTRUNREQUEST']._serialized_end=316
+  _globals['_INPUT']._serialized_start=318
+  _globals['_INPUT']._serialized_end=388
+  _globals['_STARTRUNRESPONSE']._serialized_start=390
+  _globals['_STARTRUNRESPONSE']._serialized_end=428
+  _globals['_WATCHRUNREQUEST']._serialized_start=430
+  _globals['_WATCHRUNREQUEST']._serialized_end=502
+  _globals['_WATCHRUNRESPONSE']._serialized_start=504
+  _globals['_WATCHRUNRESPONSE']._serialized_end=561
+  _globals['_RENEWRUNREQUEST']._serialized_start=563
+  _globals['_RENEWRUNREQUEST']._serialized_end=672
+  _globals['_RENEWRUNRESPONSE']._serialized_start=674
+  _globals['_RENEWRUNRESPONSE']._serialized_end=692
+  _globals['_CANCELRUNREQUEST']._serialized_start=694
+  _globals['_CANCELRUNREQUEST']._serialized_end=783
+  _globals['_CANCELRUNRESPONSE']._serialized_start=785
+  _globals['_CANCELRUNRESPONSE']._serialized_end=804
+  _globals['_GRANTUPLOADREQUEST']._serialized_start=807
+  _globals['_GRANTUPLOADREQUEST']._serialized_end=1016
+  _globals['_GRANTUPLOADREQUEST_HEADERSENTRY']._serialized_start=970
+  _globals['_GRANTUPLOADREQUEST_HEADERSENTRY']._serialized_end=1016
+  _globals['_GRANTUPLOADRESPONSE']._serialized_start=1018
+  _globals['_GRANTUPLOADRESPONSE']._serialized_end=1039
+  _globals['_DESCRIBEPODREQUEST']._serialized_start=1041
+  _globals['_DESCRIBEPODREQUEST']._serialized_end=1061
+  _globals['_DESCRIBEPODRESPONSE']._serialized_start=1064
+  _globals['_DESCRIBEPODRESPONSE']._serialized_end=1436
+  _globals['_DESCRIBEPODRESPONSE_CODEDIGESTSENTRY']._serialized_start=1337
+  _globals['_DESCRIBEPODRESPONSE_CODEDIGESTSENTRY']._serialized_end=1387
+  _globals['_DESCRIBEPODRESPONSE_VERSIONSENTRY']._serialized_start=1389
+  _globals['_DESCRIBEPODRESPONSE_VERSIONSENTRY']._serialized_end=1436
+  _globals['_HELDRUN']._serialized_start=1438
+  _globals['_HELDRUN']._serialized_end=1478
+  _globals['_PODSERVICE']._serialized_start=1481
+  _globals['_PODSERVICE']._serialized_end=1966
 # @@protoc_insertion_point(module_scope)

@@ -8,7 +8,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class StartRunRequest(_message.Message):
-    __slots__ = ("run_id", "epoch", "capability", "spec", "spec_sha256", "inputs", "lease_ttl_ms", "beat_interval_ms", "hard_deadline_ms")
+    __slots__ = ("run_id", "epoch", "capability", "spec", "spec_sha256", "inputs", "lease_ttl_ms", "beat_interval_ms", "hard_deadline_ms", "uploads_need_grants")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     CAPABILITY_FIELD_NUMBER: _ClassVar[int]
@@ -18,6 +18,7 @@ class StartRunRequest(_message.Message):
     LEASE_TTL_MS_FIELD_NUMBER: _ClassVar[int]
     BEAT_INTERVAL_MS_FIELD_NUMBER: _ClassVar[int]
     HARD_DEADLINE_MS_FIELD_NUMBER: _ClassVar[int]
+    UPLOADS_NEED_GRANTS_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     epoch: int
     capability: str
@@ -27,15 +28,20 @@ class StartRunRequest(_message.Message):
     lease_ttl_ms: int
     beat_interval_ms: int
     hard_deadline_ms: int
-    def __init__(self, run_id: _Optional[str] = ..., epoch: _Optional[int] = ..., capability: _Optional[str] = ..., spec: _Optional[bytes] = ..., spec_sha256: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[Input, _Mapping]]] = ..., lease_ttl_ms: _Optional[int] = ..., beat_interval_ms: _Optional[int] = ..., hard_deadline_ms: _Optional[int] = ...) -> None: ...
+    uploads_need_grants: bool
+    def __init__(self, run_id: _Optional[str] = ..., epoch: _Optional[int] = ..., capability: _Optional[str] = ..., spec: _Optional[bytes] = ..., spec_sha256: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[Input, _Mapping]]] = ..., lease_ttl_ms: _Optional[int] = ..., beat_interval_ms: _Optional[int] = ..., hard_deadline_ms: _Optional[int] = ..., uploads_need_grants: _Optional[bool] = ...) -> None: ...
 
 class Input(_message.Message):
-    __slots__ = ("name", "sha256")
+    __slots__ = ("name", "sha256", "url", "size_bytes")
     NAME_FIELD_NUMBER: _ClassVar[int]
     SHA256_FIELD_NUMBER: _ClassVar[int]
+    URL_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
     name: str
     sha256: str
-    def __init__(self, name: _Optional[str] = ..., sha256: _Optional[str] = ...) -> None: ...
+    url: str
+    size_bytes: int
+    def __init__(self, name: _Optional[str] = ..., sha256: _Optional[str] = ..., url: _Optional[str] = ..., size_bytes: _Optional[int] = ...) -> None: ...
 
 class StartRunResponse(_message.Message):
     __slots__ = ("free_slots",)
@@ -86,6 +92,33 @@ class CancelRunRequest(_message.Message):
     def __init__(self, run_id: _Optional[str] = ..., epoch: _Optional[int] = ..., mode: _Optional[_Union[_run_pb2.CancelMode, str]] = ...) -> None: ...
 
 class CancelRunResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GrantUploadRequest(_message.Message):
+    __slots__ = ("run_id", "epoch", "sha256", "url", "headers", "refusal")
+    class HeadersEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    URL_FIELD_NUMBER: _ClassVar[int]
+    HEADERS_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    run_id: str
+    epoch: int
+    sha256: str
+    url: str
+    headers: _containers.ScalarMap[str, str]
+    refusal: str
+    def __init__(self, run_id: _Optional[str] = ..., epoch: _Optional[int] = ..., sha256: _Optional[str] = ..., url: _Optional[str] = ..., headers: _Optional[_Mapping[str, str]] = ..., refusal: _Optional[str] = ...) -> None: ...
+
+class GrantUploadResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 

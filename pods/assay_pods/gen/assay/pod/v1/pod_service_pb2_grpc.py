@@ -57,6 +57,11 @@ class PodServiceStub:
                 request_serializer=assay_dot_pod_dot_v1_dot_pod__service__pb2.CancelRunRequest.SerializeToString,
                 response_deserializer=assay_dot_pod_dot_v1_dot_pod__service__pb2.CancelRunResponse.FromString,
                 _registered_method=True)
+        self.GrantUpload = channel.unary_unary(
+                '/assay.pod.v1.PodService/GrantUpload',
+                request_serializer=assay_dot_pod_dot_v1_dot_pod__service__pb2.GrantUploadRequest.SerializeToString,
+                response_deserializer=assay_dot_pod_dot_v1_dot_pod__service__pb2.GrantUploadResponse.FromString,
+                _registered_method=True)
         self.DescribePod = channel.unary_unary(
                 '/assay.pod.v1.PodService/DescribePod',
                 request_serializer=assay_dot_pod_dot_v1_dot_pod__service__pb2.DescribePodRequest.SerializeToString,
@@ -104,6 +109,14 @@ class PodServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GrantUpload(self, request, context):
+        """Answers a GrantRequest: where the attempt's file may be uploaded, or why not. A grant for a file that is uploaded, or was
+        never asked for, changes nothing. Errors: NOT_FOUND when the pod does not hold that epoch.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DescribePod(self, request, context):
         """Says what this pod is: device, slots, source digests, live runs.
         """
@@ -133,6 +146,11 @@ def add_PodServiceServicer_to_server(servicer, server):
                     servicer.CancelRun,
                     request_deserializer=assay_dot_pod_dot_v1_dot_pod__service__pb2.CancelRunRequest.FromString,
                     response_serializer=assay_dot_pod_dot_v1_dot_pod__service__pb2.CancelRunResponse.SerializeToString,
+            ),
+            'GrantUpload': grpc.unary_unary_rpc_method_handler(
+                    servicer.GrantUpload,
+                    request_deserializer=assay_dot_pod_dot_v1_dot_pod__service__pb2.GrantUploadRequest.FromString,
+                    response_serializer=assay_dot_pod_dot_v1_dot_pod__service__pb2.GrantUploadResponse.SerializeToString,
             ),
             'DescribePod': grpc.unary_unary_rpc_method_handler(
                     servicer.DescribePod,
@@ -251,6 +269,33 @@ class PodService:
             '/assay.pod.v1.PodService/CancelRun',
             assay_dot_pod_dot_v1_dot_pod__service__pb2.CancelRunRequest.SerializeToString,
             assay_dot_pod_dot_v1_dot_pod__service__pb2.CancelRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GrantUpload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/assay.pod.v1.PodService/GrantUpload',
+            assay_dot_pod_dot_v1_dot_pod__service__pb2.GrantUploadRequest.SerializeToString,
+            assay_dot_pod_dot_v1_dot_pod__service__pb2.GrantUploadResponse.FromString,
             options,
             channel_credentials,
             insecure,

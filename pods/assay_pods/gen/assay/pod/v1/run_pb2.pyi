@@ -36,7 +36,7 @@ ERROR_CLASS_POISON: ErrorClass
 ERROR_CLASS_UNKNOWN: ErrorClass
 
 class RunEvent(_message.Message):
-    __slots__ = ("run_id", "epoch", "sequence", "started", "beat", "progress", "log", "metric", "artifact", "done")
+    __slots__ = ("run_id", "epoch", "sequence", "started", "beat", "progress", "log", "metric", "artifact", "done", "grant_request")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
@@ -47,6 +47,7 @@ class RunEvent(_message.Message):
     METRIC_FIELD_NUMBER: _ClassVar[int]
     ARTIFACT_FIELD_NUMBER: _ClassVar[int]
     DONE_FIELD_NUMBER: _ClassVar[int]
+    GRANT_REQUEST_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     epoch: int
     sequence: int
@@ -57,7 +58,8 @@ class RunEvent(_message.Message):
     metric: Metric
     artifact: Artifact
     done: Done
-    def __init__(self, run_id: _Optional[str] = ..., epoch: _Optional[int] = ..., sequence: _Optional[int] = ..., started: _Optional[_Union[Started, _Mapping]] = ..., beat: _Optional[_Union[Beat, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., log: _Optional[_Union[Log, _Mapping]] = ..., metric: _Optional[_Union[Metric, _Mapping]] = ..., artifact: _Optional[_Union[Artifact, _Mapping]] = ..., done: _Optional[_Union[Done, _Mapping]] = ...) -> None: ...
+    grant_request: GrantRequest
+    def __init__(self, run_id: _Optional[str] = ..., epoch: _Optional[int] = ..., sequence: _Optional[int] = ..., started: _Optional[_Union[Started, _Mapping]] = ..., beat: _Optional[_Union[Beat, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., log: _Optional[_Union[Log, _Mapping]] = ..., metric: _Optional[_Union[Metric, _Mapping]] = ..., artifact: _Optional[_Union[Artifact, _Mapping]] = ..., done: _Optional[_Union[Done, _Mapping]] = ..., grant_request: _Optional[_Union[GrantRequest, _Mapping]] = ...) -> None: ...
 
 class Started(_message.Message):
     __slots__ = ("device",)
@@ -110,6 +112,16 @@ class Artifact(_message.Message):
     sha256: str
     size_bytes: int
     def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., sha256: _Optional[str] = ..., size_bytes: _Optional[int] = ...) -> None: ...
+
+class GrantRequest(_message.Message):
+    __slots__ = ("name", "sha256", "size_bytes")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    sha256: str
+    size_bytes: int
+    def __init__(self, name: _Optional[str] = ..., sha256: _Optional[str] = ..., size_bytes: _Optional[int] = ...) -> None: ...
 
 class Done(_message.Message):
     __slots__ = ("succeeded", "failed", "cancelled", "usage")
