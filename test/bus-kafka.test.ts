@@ -152,6 +152,7 @@ describe("on Kafka, a message", () => {
         ce_type: message.type,
         ce_source: "assay",
         tenant: message.tenantId,
+        traceparent: message.traceparent,
         "content-type": "application/protobuf",
       });
       // Field 1 as text, fields 2 and 3 as numbers.

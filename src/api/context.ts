@@ -12,6 +12,8 @@ export interface Context {
   readonly caller: Caller;
   readonly reads: Reads;
   readonly watch: EventWatch;
+  /** W3C trace context of the request. */
+  readonly traceparent: string;
 }
 
 const CACHE_MS = 5_000;

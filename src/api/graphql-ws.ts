@@ -26,7 +26,7 @@ export interface SubscriptionParts {
   readonly keys: KeyCheck;
   readonly documents: DocumentCheck;
   readonly log: Log;
-  readonly contextOf: (caller: Context["caller"]) => Context;
+  readonly contextOf: (caller: Context["caller"], request: IncomingMessage) => Context;
   readonly keyRecheckMs: number;
 }
 
@@ -91,7 +91,7 @@ export class SubscriptionEndpoint {
         extra.socket.close(FORBIDDEN, "Forbidden");
         return false;
       }
-      extra.context = this.#parts.contextOf(caller);
+      extra.context = this.#parts.contextOf(caller, extra.request);
       if (authorization !== undefined) extra.authorization = authorization;
       this.#connections.set(caller.keyId, held + 1);
       this.#keepChecking(socket, caller.keyId);

@@ -13,7 +13,7 @@ import type { Readiness } from "./server.js";
 export interface RouterParts {
   readonly keys: KeyCheck;
   readonly log: Log;
-  readonly contextOf: (caller: Context["caller"]) => Context;
+  readonly contextOf: (caller: Context["caller"], request: IncomingMessage) => Context;
   readonly graphql: GraphqlEndpoint;
   readonly files: FileEndpoint;
   /** What is served to anybody, by path. */
@@ -61,7 +61,7 @@ export class Router {
   }
 
   async #context(request: IncomingMessage): Promise<Context> {
-    return this.#parts.contextOf(await this.#parts.keys.caller(request.headers.authorization));
+    return this.#parts.contextOf(await this.#parts.keys.caller(request.headers.authorization), request);
   }
 
   async #health(exchange: Exchange): Promise<void> {

@@ -1,5 +1,5 @@
 import "reflect-metadata";
-import { createServer, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server } from "node:http";
 import { ApolloServer } from "@apollo/server";
 import {
   ApolloServerPluginCacheControlDisabled,
@@ -13,11 +13,13 @@ import type { ArtifactStore } from "../artifacts/store.js";
 import type { Bus } from "../bus/bus.js";
 import { topics } from "../domain/messages.js";
 import type { Caller } from "../domain/tenant.js";
+import { traceparentOf } from "../domain/trace.js";
 import { AssayError } from "../errors.js";
 import type { Log } from "../log.js";
 import type { AppDatabase } from "../store/database.js";
 import { Submitter } from "../store/submit.js";
 import { type Context, KeyCheck } from "./context.js";
+import { AcceptedLog } from "./experiment/accepted.js";
 import type { CodeDigests } from "./experiment/submit.resolver.js";
 import { FileEndpoint } from "./files.js";
 import { graphiqlAssets } from "./graphiql.js";
@@ -79,9 +81,16 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   const documents = new DocumentCheck();
   const keys = new KeyCheck(database);
   let url = options.publicUrl ?? "";
-  const schema = await makeSchema({ ...options, submitter: new Submitter(database), publicUrl: () => url });
+  const schema = await makeSchema({
+    ...options,
+    submitter: new AcceptedLog(new Submitter(database), log),
+    publicUrl: () => url,
+  });
   const apollo = await startApollo(schema, log);
-  const contextOf = (caller: Caller): Context => ({ caller, reads: new Reads(database, caller), watch });
+  const contextOf = (caller: Caller, { headers }: IncomingMessage): Context => {
+    const traceparent = traceparentOf(headers["traceparent"]?.toString());
+    return { caller, reads: new Reads(database, caller), watch, traceparent };
+  };
   const subscriptions = new SubscriptionEndpoint({
     schema,
     keys,

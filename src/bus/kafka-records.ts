@@ -53,7 +53,7 @@ function sequence(payload: Payload, field: string): bigint {
 }
 
 /** The message as Kafka carries it: protobuf, with the headers of a CloudEvent in its binary form. */
-export function recordOf({ eventId, key, type, tenantId, payload }: Message): KafkaRecord {
+export function recordOf({ eventId, key, type, tenantId, payload, traceparent }: Message): KafkaRecord {
   const codec = codecs.get(type);
   if (codec === undefined) {
     throw new AssayError("INTERNAL", `wanted one of ${[...codecs.keys()].join(", ")} for the bus, but got ${type}`);
@@ -67,6 +67,7 @@ export function recordOf({ eventId, key, type, tenantId, payload }: Message): Ka
       ce_type: type,
       ce_source: "assay",
       tenant: tenantId,
+      ...(traceparent === null ? {} : { traceparent }),
       "content-type": "application/protobuf",
     },
   };
@@ -95,7 +96,15 @@ export function messageOf(topic: Topic, { key, value, headers = {} }: KafkaMessa
     return { unreadable: `value: wanted a ${type}, but got ${value.length} other bytes (${reasonOf(error)})` };
   }
   if (payload.experimentId === "") return { unreadable: `value: wanted a ${type} with an experiment, but got none` };
-  return { eventId, topic, key: key.toString(), type, tenantId, payload };
+  return {
+    eventId,
+    topic,
+    key: key.toString(),
+    type,
+    tenantId,
+    payload,
+    traceparent: header(headers, "traceparent") || null,
+  };
 }
 
 function header(headers: IHeaders, name: string): string {

@@ -17,5 +17,7 @@ export interface Message {
   /** Versioned type, for instance `assay.events.v1.EventsWritten`. */
   readonly type: string;
   readonly tenantId: string;
+  /** W3C trace context of the request that made the experiment; null where it is not known. */
+  readonly traceparent: string | null;
   readonly payload: { readonly experimentId: string; readonly [field: string]: string | number };
 }

@@ -31,16 +31,16 @@ export function stateEvent(runId: string, state: RunState, reason?: string | nul
 const append = statement(
   "events-append",
   `with numbered as (
-     update experiment set next_seq = next_seq + $3 where tenant_id = $1 and id = $2 returning next_seq - $3 as first
+     update experiment set next_seq = next_seq + $3 where tenant_id = $1 and id = $2 returning next_seq - $3 as first, traceparent
    ), written as (
      insert into event (tenant_id, experiment_id, seq, run_id, kind, body)
      select $1, $2, numbered.first + e.n - 1, e.run_id, e.kind, e.body
      from numbered, rows from (jsonb_to_recordset($4::jsonb) as (run_id uuid, kind text, body jsonb))
           with ordinality as e(run_id, kind, body, n)
    )
-   insert into outbox (tenant_id, event_id, topic, key, type, payload)
+   insert into outbox (tenant_id, event_id, topic, key, type, payload, traceparent)
    select $1, $5, $6, $7, $8,
-          jsonb_build_object('experimentId', $2::uuid, 'fromSequence', first, 'toSequence', first + $3 - 1)
+          jsonb_build_object('experimentId', $2::uuid, 'fromSequence', first, 'toSequence', first + $3 - 1), traceparent
    from numbered`,
 );
 

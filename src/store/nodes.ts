@@ -27,14 +27,15 @@ export function eventAt(tx: Transaction, experimentId: string, seq: number): Pro
 /** Which events are listed. */
 export interface EventFilter {
   readonly experimentId: string;
-  readonly runId: string;
+  /** Only those of one run. */
+  readonly runId?: string;
   /** Only later ones. */
   readonly afterSequence: number;
 }
 
 const bySequence: PageOrder<number> = { columns: ["e.seq"], descending: false, valuesAt: (seq) => [seq] };
 
-/** Events of one run in their order; a page's position is an event's sequence. */
+/** Events of an experiment or one of its runs in their order; a page's position is an event's sequence. */
 export function listEvents(
   tx: Transaction,
   { experimentId, runId, afterSequence }: EventFilter,
@@ -42,7 +43,7 @@ export function listEvents(
 ): Promise<Page<ExperimentEvent>> {
   const query = tx.manager
     .createQueryBuilder(eventTable, "e")
-    .where("e.experimentId = :experimentId and e.runId = :runId", { experimentId, runId })
-    .andWhere("e.seq > :afterSequence", { afterSequence });
+    .where("e.experimentId = :experimentId and e.seq > :afterSequence", { experimentId, afterSequence });
+  if (runId !== undefined) query.andWhere("e.runId = :runId", { runId });
   return readPage(query, bySequence, page);
 }

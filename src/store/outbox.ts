@@ -3,13 +3,14 @@ import { type Message, topics } from "../domain/messages.js";
 import { statement, type Transaction } from "./transaction.js";
 
 /** A message that the relay publishes once the transaction that wrote it is committed. */
-export type NewMessage = Omit<Message, "eventId" | "key">;
+export type NewMessage = Omit<Message, "eventId" | "key" | "traceparent">;
 
 const write = statement(
   "outbox-write",
-  `insert into outbox (tenant_id, event_id, topic, key, type, payload)
-   select tenant_id, event_id, topic, key, type, payload
-   from jsonb_to_recordset($1::jsonb) as m(tenant_id uuid, event_id uuid, topic text, key text, type text, payload jsonb)`,
+  `insert into outbox (tenant_id, event_id, topic, key, type, payload, traceparent)
+   select m.tenant_id, m.event_id, m.topic, m.key, m.type, m.payload, e.traceparent
+   from jsonb_to_recordset($1::jsonb) as m(tenant_id uuid, event_id uuid, topic text, key text, type text, payload jsonb)
+   left join experiment e on e.tenant_id = m.tenant_id and e.id = (m.payload ->> 'experimentId')::uuid`,
 );
 
 /** Writes messages that are published if, and only if, this transaction commits. */
@@ -50,7 +51,7 @@ export function dispatchBell(
 
 const takeUnpublished = statement(
   "outbox-take",
-  `select tenant_id, event_id, topic, key, type, payload from outbox
+  `select tenant_id, event_id, topic, key, type, payload, traceparent from outbox
    where published_at is null order by event_id limit $1 for update skip locked`,
 );
 
@@ -61,6 +62,7 @@ interface OutboxRow {
   readonly key: string;
   readonly type: string;
   readonly payload: Message["payload"];
+  readonly traceparent: string | null;
 }
 
 /**
@@ -69,14 +71,7 @@ interface OutboxRow {
  */
 export async function takeMessages(tx: Transaction, limit: number): Promise<Message[]> {
   const rows = await tx.rows<OutboxRow>(takeUnpublished, [limit]);
-  return rows.map(({ tenant_id: tenantId, event_id: eventId, topic, key, type, payload }) => ({
-    eventId,
-    topic,
-    key,
-    type,
-    tenantId,
-    payload,
-  }));
+  return rows.map(({ tenant_id: tenantId, event_id: eventId, ...message }) => ({ tenantId, eventId, ...message }));
 }
 
 // Not waited for on disk: a crash of the server only makes the messages come again.

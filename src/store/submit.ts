@@ -20,6 +20,8 @@ export interface Submission {
   readonly requestSha256: string;
   readonly planned: PlannedExperiment;
   readonly options: SubmitOptions;
+  /** W3C trace context of the request; messages about the experiment carry it on. */
+  readonly traceparent: string | null;
 }
 
 /** What was answered to a submission. */
@@ -67,9 +69,10 @@ const accept = statement(
      on conflict do nothing returning answer_id, created_at
    ), experiments as (
      insert into experiment (tenant_id, id, project_id, capability, name, spec, spec_sha256, stage_count, open_runs, total_runs,
-                             next_seq, created_by, reuse)
+                             next_seq, created_by, reuse, traceparent)
      select $1::uuid, e.* from jsonb_to_recordset($3::jsonb) as e(id uuid, project_id uuid, capability text, name text, spec jsonb,
-       spec_sha256 text, stage_count int, open_runs int, total_runs int, next_seq bigint, created_by uuid, reuse text)
+       spec_sha256 text, stage_count int, open_runs int, total_runs int, next_seq bigint, created_by uuid, reuse text,
+       traceparent text)
      where e.id in (select answer_id from claimed)
    ), runs as (
      insert into run (tenant_id, id, experiment_id, position, stage, step, cell, seed, digest, spec, spec_sha256, inputs, state,
@@ -85,9 +88,10 @@ const accept = statement(
      select $1::uuid, e.* from jsonb_to_recordset($5::jsonb) as e(experiment_id uuid, seq bigint, run_id uuid, kind text, body jsonb)
      where e.experiment_id in (select answer_id from claimed)
    ), messages as (
-     insert into outbox (tenant_id, event_id, topic, key, type, payload)
-     select $1::uuid, m.event_id, m.topic, m.key, m.type, m.payload
-     from jsonb_to_recordset($6::jsonb) as m(event_id uuid, topic text, key text, type text, payload jsonb)
+     insert into outbox (tenant_id, event_id, topic, key, type, payload, traceparent)
+     select $1::uuid, m.event_id, m.topic, m.key, m.type, m.payload, m.traceparent
+     from jsonb_to_recordset($6::jsonb)
+       as m(event_id uuid, topic text, key text, type text, payload jsonb, traceparent text)
      where (m.payload ->> 'experimentId')::uuid in (select answer_id from claimed)
    )
    select answer_id, created_at from claimed`,
@@ -121,7 +125,7 @@ async function submitAll(database: AppDatabase, tenantId: string, batch: readonl
     members.map(experimentRow),
     members.flatMap(runRows),
     members.flatMap(eventRows),
-    messageRows(members.flatMap(bells)),
+    members.flatMap(bellRows),
   ];
   const fresh = await database.single<FreshRow>(accept, [tenantId, ...rows.map((list) => JSON.stringify(list))]);
   if (fresh.length > 0) database.wroteOutbox();
@@ -181,7 +185,7 @@ function keyRow({ submission: { caller, operation, idempotencyKey, requestSha256
   };
 }
 
-function experimentRow({ submission: { planned, caller, options }, experimentId }: Member): object {
+function experimentRow({ submission: { planned, caller, options, traceparent }, experimentId }: Member): object {
   return {
     id: experimentId,
     project_id: caller.projectId,
@@ -195,6 +199,7 @@ function experimentRow({ submission: { planned, caller, options }, experimentId 
     next_seq: firstEvents(planned).length + 1,
     created_by: caller.keyId,
     reuse: options.reuse,
+    traceparent,
   };
 }
 
@@ -217,6 +222,11 @@ function eventRows({ submission, experimentId }: Member): object[] {
     kind,
     body,
   }));
+}
+
+function bellRows(member: Member): object[] {
+  const { traceparent } = member.submission;
+  return messageRows(bells(member)).map((row) => ({ ...row, traceparent }));
 }
 
 function bells({ submission, experimentId }: Member): NewMessage[] {

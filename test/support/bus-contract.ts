@@ -16,6 +16,7 @@ export function testMessage(experimentId: string, n: number, topic: Topic = topi
     type,
     tenantId,
     payload: { experimentId, fromSequence: n, toSequence: n },
+    traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
   };
 }
 

@@ -86,5 +86,6 @@ export function submission(caller: Caller, planned: PlannedExperiment, key: stri
     planned,
     // Plans of tests are alike, and each is to be worked on.
     options: { ...defaultOptions, reuse: "NEVER" },
+    traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
   };
 }

@@ -1,16 +1,18 @@
-import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from "type-graphql";
+import { Arg, Args, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from "type-graphql";
 import { type Experiment, type ExperimentState, experimentState } from "../../domain/experiment.js";
 import { terminalStates } from "../../domain/run.js";
 import type { Project } from "../../domain/tenant.js";
 import { AssayError, invalidInput, notFound } from "../../errors.js";
 import { cancelExperiment } from "../../store/cancel.js";
 import { listExperiments, reportRunOf } from "../../store/experiments.js";
+import { listEvents } from "../../store/nodes.js";
 import { listArtifacts, listRuns } from "../../store/runs.js";
 import { ArtifactConnection } from "../artifact/artifact.type.js";
 import { type Connection, connectionOf, idCursor, numberCursor, PageArgs, pageOf, timeCursor } from "../connection.js";
 import type { Context } from "../context.js";
 import { globalId, idArgument, idWords, inputArgument, keyIn } from "../ids.js";
 import { type Answer, answered, demand } from "../present.js";
+import { RunEventConnection } from "../run/event.type.js";
 import { publishedUsage } from "../run/run.resolver.js";
 import { RunConnection } from "../run/run.type.js";
 import type { UsageType } from "../usage.type.js";
@@ -18,6 +20,7 @@ import { CancelExperimentInput, ExperimentActionPayload } from "./cancel.input.j
 import { typedExperiment } from "./experiment.js";
 import { ExperimentConnection, type ExperimentProgressType, ExperimentType } from "./experiment.type.js";
 
+const AFTER = { nullable: true, defaultValue: 0, description: "Only later events." } as const;
 const REASON_LENGTH_MAX = 1_000;
 
 interface Changed {
@@ -109,6 +112,20 @@ export class ExperimentResolver {
     const page = pageOf(args, numberCursor);
     const runs = await reads.within((tx) => listRuns(tx, { experimentId: experiment.id }, page));
     return connectionOf(runs, numberCursor, (run) => run.position);
+  }
+
+  @FieldResolver(() => RunEventConnection, {
+    description: "What happened to it and its runs, in commit order: the sequence has no gap.",
+  })
+  async events(
+    @Root() { id: experimentId }: Experiment,
+    @Args(() => PageArgs) args: PageArgs,
+    @Arg("afterSequence", () => Int, AFTER) afterSequence: number | null,
+    @Ctx() { reads }: Context,
+  ): Promise<Connection<object>> {
+    const page = pageOf(args, numberCursor);
+    const filter = { experimentId, afterSequence: afterSequence ?? 0 };
+    return connectionOf(await reads.within((tx) => listEvents(tx, filter, page)), numberCursor, (event) => event.seq);
   }
 
   @FieldResolver(() => ArtifactConnection, { description: "Files that its runs made, in the order of its plan." })

@@ -70,7 +70,7 @@ export class RobustnessResolver {
     return gridOf(experiment.spec);
   }
 
-  async #submit(input: SubmitRobustnessInput, { caller, reads }: Context): Promise<Stored> {
+  async #submit(input: SubmitRobustnessInput, { caller, reads, traceparent }: Context): Promise<Stored> {
     const request = requestOf(input.spec);
     const { faults, found } = await this.#findParts(input.spec, { caller, reads });
     const { idempotencyKey } = input;
@@ -93,6 +93,7 @@ export class RobustnessResolver {
       requestSha256,
       planned,
       options,
+      traceparent,
     });
   }
 
