@@ -59,6 +59,10 @@ create table checkpoint (
   foreign key (tenant_id, run_id, epoch) references attempt,
   foreign key (tenant_id, sha256) references artifact
 );
+create index checkpoint_by_file on checkpoint (sha256);
+-- Two tenants may have the same bytes, which are stored once: a file goes when the last of them lets go of it.
+create index artifact_by_digest on artifact (sha256);
+create index run_artifact_by_file on run_artifact (tenant_id, sha256);
 
 -- ---------------------------------------------------------------- quotas, shares and the ledger
 -- What a tenant may have; a tenant without a row has the defaults. Written by operators.
@@ -216,5 +220,6 @@ grant update (v, n) on share_clock to assay_work;
 grant update (runs, seconds) on typical_cost to assay_work;
 grant update (release_reason, micro_batch_divisor, reused_from) on run to assay_work;
 grant update (last_step, resumed_from_step) on attempt to assay_work;
+grant delete on checkpoint, artifact to assay_work;
 grant update (copies) on inbox to assay_work;
 grant delete on cost_note, share_entry, event, run_event to assay_work;

@@ -37,7 +37,13 @@ test("a failure always leads to a state that RUNNING may go to, and tries end", 
   fc.assert(
     fc.property(
       fc.constantFrom(...errorClasses, "LOST" as const),
-      fc.record({ attempt: fc.nat(30), maxAttempts: fc.integer({ min: 1, max: 10 }), disruptions: fc.nat(40) }),
+      fc.record({
+        attempt: fc.nat(30),
+        maxAttempts: fc.integer({ min: 1, max: 10 }),
+        disruptions: fc.nat(40),
+        fruitless: fc.nat(5),
+        microBatchDivisor: fc.constantFrom(1, 2, 4),
+      }),
       (errorClass, run) => {
         const verdict = afterFailure(errorClass, run);
         assert.ok(transitions.RUNNING.includes(verdict.state));
@@ -45,11 +51,33 @@ test("a failure always leads to a state that RUNNING may go to, and tries end", 
         if (errorClass === "BAD_INPUT") assert.equal(verdict.state, "FAILED");
         if (errorClass === "LOST" && run.disruptions >= 20) assert.equal(verdict.state, "DEAD");
         if (["TRANSIENT", "OOM", "POISON", "UNKNOWN"].includes(errorClass) && run.attempt >= run.maxAttempts) {
-          assert.equal(verdict.state, "DEAD");
+          assert.equal(verdict.state, errorClass === "OOM" && run.microBatchDivisor === 4 ? "FAILED" : "DEAD");
         }
+        if (errorClass !== "OOM") assert.equal(verdict.microBatchDivisor, run.microBatchDivisor);
       },
     ),
   );
+});
+
+test("a run that is out of memory is tried with half and with a quarter of its micro-batch, and then has failed", () => {
+  const run = { attempt: 1, maxAttempts: 5, disruptions: 0, fruitless: 0 };
+  const divisors = [1, 2, 4].map((microBatchDivisor) => afterFailure("OOM", { ...run, microBatchDivisor }));
+  assert.deepEqual(
+    divisors.map(({ state, microBatchDivisor }) => [state, microBatchDivisor]),
+    [
+      ["RETRY_WAIT", 2],
+      ["RETRY_WAIT", 4],
+      ["FAILED", 4],
+    ],
+  );
+});
+
+test("a run that takes three pods or processes with it and moves nothing is dead, however many tries it has left", () => {
+  const run = { attempt: 1, maxAttempts: 10, disruptions: 1, microBatchDivisor: 1 };
+  for (const errorClass of ["LOST", "POISON"] as const) {
+    assert.equal(afterFailure(errorClass, { ...run, fruitless: 2 }).state, "RETRY_WAIT");
+    assert.equal(afterFailure(errorClass, { ...run, fruitless: 3 }).state, "DEAD");
+  }
 });
 
 test("an experiment's state follows from its runs", () => {

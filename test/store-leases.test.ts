@@ -200,10 +200,10 @@ describe("a lease", () => {
     assert.ok(run);
     const renew = (id: string): Promise<unknown> =>
       work.transaction((tx) => renewLease(tx, run, { id, ttlMs: 60_000 }));
-    assert.deepEqual(await renew(dispatcherId), { kind: "RENEWED", cancelMode: null });
+    assert.deepEqual(await renew(dispatcherId), { kind: "RENEWED", stop: null });
     assert.deepEqual(await renew(newId()), { kind: "ADOPTED" });
     await app.withTenant(key.tenantId, (tx) => cancelExperiment(tx, key, { mode: "GRACEFUL", reason: null }));
-    assert.deepEqual(await renew(dispatcherId), { kind: "RENEWED", cancelMode: "GRACEFUL" });
+    assert.deepEqual(await renew(dispatcherId), { kind: "RENEWED", stop: "GRACEFUL" });
     await fail(run, "LOST");
     assert.deepEqual(await renew(dispatcherId), { kind: "FENCED" });
     assert.equal(await stateOf(run.runId), "CANCELLED");
@@ -215,7 +215,7 @@ describe("a lease", () => {
     const [run] = await claim(1);
     assert.ok(run);
     const used = { wall: 3, cpu: 2, gpu: 1 };
-    assert.deepEqual(await locked(run, (scope) => stopAttempt(scope, run, { used, events: [] })), {
+    assert.deepEqual(await locked(run, (scope) => stopAttempt(scope, run, { used, lastStep: null, events: [] })), {
       kind: "COUNTED",
       state: "RETRY_WAIT",
     });

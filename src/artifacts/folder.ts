@@ -47,6 +47,10 @@ export class ArtifactFolder implements ArtifactStore {
     return (await this.#size(sha256)) !== null;
   }
 
+  async remove(sha256: string): Promise<void> {
+    await rm(this.#path(sha256), { force: true });
+  }
+
   /** Gives the whole file its name, in place of one that is there: equal digests are equal bytes. */
   async #settle(temporary: string, sha256: string): Promise<void> {
     const path = this.#path(sha256);

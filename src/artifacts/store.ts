@@ -24,4 +24,6 @@ export interface ArtifactStore {
   verify(sha256: string, sizeBytes: number): Promise<boolean>;
   /** Whether a file of this digest is there; its bytes are not read. */
   has(sha256: string): Promise<boolean>;
+  /** Removes a file that nobody needs any more; that it is not there is no error. */
+  remove(sha256: string): Promise<void>;
 }

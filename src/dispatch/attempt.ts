@@ -1,14 +1,16 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { ArtifactStore } from "../artifacts/store.js";
-import type { CancelMode } from "../domain/run.js";
+import type { StopMode } from "../domain/run.js";
 import { AssayError } from "../errors.js";
 import { type Log, reasonOf } from "../log.js";
+import type { ResumePoint } from "../store/checkpoints.js";
 import type { Lease } from "../store/claims.js";
 import type { WorkDatabase } from "../store/database.js";
-import { completeRun, type Ending, type Failure, failAttempt, stopAttempt } from "../store/endings.js";
+import { completeRun, type Ending, type Failure, failAttempt, releaseAttempt, stopAttempt } from "../store/endings.js";
 import { isDataFailure } from "../store/failures.js";
 import { runStarted } from "../store/leases.js";
 import { askAfter } from "./ask-after.js";
+import { Checkpoints } from "./checkpoints.js";
 import type { ExperimentWriter } from "./experiment-writer.js";
 import { Keepalive } from "./keepalive.js";
 import type { News } from "./news.js";
@@ -33,7 +35,7 @@ export interface AttemptParts {
   readonly database: WorkDatabase;
   readonly writer: ExperimentWriter;
   readonly news: News;
-  readonly artifacts: Pick<ArtifactStore, "verify">;
+  readonly artifacts: Pick<ArtifactStore, "verify" | "remove">;
   readonly log: Log;
   readonly times: LeaseTimes;
 }
@@ -55,8 +57,9 @@ export class Attempt {
   private readonly over = new AbortController();
   private readonly check: OutcomeCheck;
   private readonly keepalive: Keepalive;
+  private readonly checkpoints: Checkpoints;
   private sequence: number;
-  private cancelSent: CancelMode | null = null;
+  private stopSent: StopMode | null = null;
 
   constructor(
     private readonly parts: AttemptParts,
@@ -64,6 +67,7 @@ export class Attempt {
     private readonly place: AttemptPlace,
   ) {
     this.check = new OutcomeCheck(parts.artifacts);
+    this.checkpoints = new Checkpoints(parts, lease);
     const { client, isNew } = place;
     this.keepalive = new Keepalive(parts, lease, { client, isNew, over: this.over });
     this.sequence = place.lastSequence;
@@ -87,15 +91,15 @@ export class Attempt {
   }
 
   /** Asks the pod to stop, once for each mode. */
-  async cancel(mode: CancelMode): Promise<void> {
-    if (this.cancelSent === mode) return;
+  async cancel(mode: StopMode): Promise<void> {
+    if (this.stopSent === mode) return;
     await this.place.client.cancel(this.lease, mode, this.parts.times.callMs);
-    this.cancelSent = mode;
+    this.stopSent = mode;
   }
 
   private async start(task: PodTask): Promise<boolean> {
     try {
-      await this.startPatiently(task);
+      await this.startFromCheckpoint(task);
       return true;
     } catch (error) {
       if (!(error instanceof PodError)) throw error;
@@ -106,11 +110,26 @@ export class Attempt {
     }
   }
 
+  /** Starts from the furthest checkpoint that is whole. */
+  private async startFromCheckpoint(task: PodTask): Promise<void> {
+    for (;;) {
+      const from = await this.checkpoints.resumePoint();
+      try {
+        await this.startPatiently(task, from);
+        return await this.checkpoints.resumed(from);
+      } catch (error) {
+        const broken = error instanceof PodError && error.kind === "CHECKPOINT_BROKEN";
+        if (!broken || from.checkpoint === null) throw error;
+        await this.checkpoints.passOver(from.checkpoint, cleanText(error.message));
+      }
+    }
+  }
+
   /** A pod frees a slot a moment after it said Done; only then is it worth asking again. */
-  private async startPatiently(task: PodTask): Promise<void> {
+  private async startPatiently(task: PodTask, from: ResumePoint): Promise<void> {
     for (let waitMs = 20; ; waitMs *= 2) {
       try {
-        await this.place.client.start(task, task.ttlMs);
+        await this.place.client.start(task, from, task.ttlMs);
         return;
       } catch (error) {
         if (!(error instanceof PodError) || error.kind !== "OVERLOAD" || waitMs > 320) throw error;
@@ -175,8 +194,13 @@ export class Attempt {
           this.say("warn", "announced file is not in the store", { file: cleanText(event.file.name, 200) });
         }
         return false;
+      case "CHECKPOINT":
+        this.checkpoints.keep(event.checkpoint);
+        return false;
       case "DONE":
+        await this.checkpoints.settled();
         await this.end(event);
+        await this.checkpoints.forget();
         return true;
       case "GRANT_REQUEST":
       case "UNKNOWN":
@@ -194,13 +218,12 @@ export class Attempt {
         const { errorClass, code, message, stage } = outcome;
         return this.fail({ errorClass, code: cleanText(code, 200), message, stage: cleanText(stage, 200), used });
       }
-      case "CANCELLED": {
-        const events = this.parts.news.take(this.lease);
-        const ending = await this.parts.writer.write(this.lease, (scope) =>
-          stopAttempt(scope, this.lease, { used, events }),
-        );
-        this.sayEnding("CANCELLED", ending);
-        return;
+      case "CANCELLED":
+      case "RELEASED": {
+        const end = outcome.kind === "CANCELLED" ? stopAttempt : releaseAttempt;
+        const said = { used, lastStep: stepOf(outcome.lastStep), events: this.parts.news.take(this.lease) };
+        const ending = await this.parts.writer.write(this.lease, (scope) => end(scope, this.lease, said));
+        return this.sayEnding(outcome.kind, ending);
       }
       default:
         return outcome satisfies never;
@@ -284,6 +307,7 @@ function failureOfStart(error: PodError): Omit<Failure, "events"> {
     case "BAD_INPUT":
       return { ...rest, errorClass: "BAD_INPUT", code: "POD_REFUSED" };
     case "BROKEN":
+    case "CHECKPOINT_BROKEN":
       return { ...rest, errorClass: "UNKNOWN", code: "POD_BROKEN" };
     case "SUPERSEDED":
       return { ...rest, errorClass: "LOST", code: "SUPERSEDED" };
@@ -295,6 +319,11 @@ function failureOfStart(error: PodError): Omit<Failure, "events"> {
     default:
       return error.kind satisfies never;
   }
+}
+
+/** What a pod says of its steps, if it can be. */
+function stepOf(step: number): number | null {
+  return Number.isSafeInteger(step) && step >= 0 ? step : null;
 }
 
 function finite(value: number): number | null {

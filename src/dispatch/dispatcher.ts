@@ -7,7 +7,7 @@ import type { Lease } from "../store/claims.js";
 import type { WorkDatabase } from "../store/database.js";
 import { beatDispatcher, removeDispatcher, removeSilentDispatchers } from "../store/dispatchers.js";
 import { expireLease } from "../store/endings.js";
-import { adoptLeases, cancellingLeases, expiredLeases, releaseLeases } from "../store/leases.js";
+import { adoptLeases, expiredLeases, releaseLeases, stoppingLeases } from "../store/leases.js";
 import { announceOverdue, pruneMessages, RUNS_CANCELLING } from "../store/outbox.js";
 import { Attempt, type AttemptParts, type AttemptPlace, type LeaseTimes } from "./attempt.js";
 import { claimFor } from "./claims.js";
@@ -23,7 +23,7 @@ export interface DispatcherOptions {
   readonly database: WorkDatabase;
   readonly bus: Bus;
   readonly pods: PodDirectory;
-  readonly artifacts: Pick<ArtifactStore, "verify">;
+  readonly artifacts: Pick<ArtifactStore, "verify" | "remove">;
   readonly log: Log;
   /** Times of leases; defaults: 30 s to live, beats every 5 s, calls 5 s, runs without bound. */
   readonly times?: Partial<LeaseTimes>;
@@ -151,11 +151,11 @@ export class Dispatcher {
   private async passCancels(): Promise<void> {
     const { database, log } = this.options;
     if (this.attempts.size === 0) return;
-    const wanted = await database.transaction((tx) => cancellingLeases(tx, this.id));
+    const wanted = await database.transaction((tx) => stoppingLeases(tx, this.id));
     for (const lease of wanted) {
       const attempt = [...this.attempts.keys()].find((candidate) => sameAttempt(candidate.lease, lease));
-      await attempt?.cancel(lease.cancelMode).catch((error: unknown) => {
-        log.warn("cancel did not reach the pod", { runId: lease.runId, reason: reasonOf(error) });
+      await attempt?.cancel(lease.stop).catch((error: unknown) => {
+        log.warn("the wish to stop did not reach the pod", { runId: lease.runId, reason: reasonOf(error) });
       });
     }
   }

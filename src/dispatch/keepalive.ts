@@ -60,7 +60,7 @@ export class Keepalive {
     const { runId, epoch } = this.lease;
     const sent = performance.now();
     if (this.isFresh(beat, sent)) {
-      return this.attempt.client.renew(this.lease, beat, { cancelMode: null, deadlineMs: times.callMs });
+      return this.attempt.client.renew(this.lease, beat, { stop: null, deadlineMs: times.callMs });
     }
     const owner = { id: dispatcherId, ttlMs: times.ttlMs };
     const renewal = await database.transaction((tx) => renewLease(tx, this.lease, owner));
@@ -68,7 +68,7 @@ export class Keepalive {
     switch (renewal.kind) {
       case "RENEWED":
         this.until = sent + times.ttlMs;
-        return this.attempt.client.renew(this.lease, beat, { ...renewal, deadlineMs: times.callMs });
+        return this.attempt.client.renew(this.lease, beat, { stop: renewal.stop, deadlineMs: times.callMs });
       case "ADOPTED":
         log.warn("another dispatcher adopted the run", { runId, epoch });
         this.attempt.over.abort();

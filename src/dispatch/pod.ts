@@ -6,7 +6,7 @@ import {
   type ServiceError,
   status,
 } from "@grpc/grpc-js";
-import type { CancelMode, ErrorClass } from "../domain/run.js";
+import type { ErrorClass, StopMode } from "../domain/run.js";
 import {
   type DescribePodResponse,
   PodServiceClient,
@@ -17,16 +17,27 @@ import {
   type Artifact,
   type Done,
   CancelMode as WireCancelMode,
+  type Checkpoint as WireCheckpoint,
   ErrorClass as WireErrorClass,
 } from "../gen/assay/pod/v1/run.js";
+import type { Checkpoint, ResumePoint } from "../store/checkpoints.js";
 import type { Lease, ResolvedInput } from "../store/claims.js";
 import type { MadeFile, UsedSeconds } from "../store/endings.js";
 
 /**
  * Why a call to a pod failed. GONE: nobody listens at its address. UNREACHABLE: no answer, which says nothing about the pod.
- * NOT_HELD: the pod does not hold the attempt. SUPERSEDED: it has seen a higher epoch of the run.
+ * NOT_HELD: the pod does not hold the attempt. SUPERSEDED: it has seen a higher epoch of the run. CHECKPOINT_BROKEN: it cannot go
+ * on from the checkpoint that it was named.
  */
-export type PodErrorKind = "GONE" | "UNREACHABLE" | "NOT_HELD" | "OVERLOAD" | "SUPERSEDED" | "BAD_INPUT" | "BROKEN";
+export type PodErrorKind =
+  | "GONE"
+  | "UNREACHABLE"
+  | "NOT_HELD"
+  | "OVERLOAD"
+  | "SUPERSEDED"
+  | "CHECKPOINT_BROKEN"
+  | "BAD_INPUT"
+  | "BROKEN";
 
 /** A call to a pod that failed. */
 export class PodError extends Error {
@@ -78,6 +89,7 @@ export type PodEvent = { readonly sequence: number } & (
   | { readonly kind: "METRIC"; readonly name: string; readonly value: number; readonly step: number }
   | { readonly kind: "ARTIFACT"; readonly file: MadeFile }
   | { readonly kind: "GRANT_REQUEST"; readonly file: Omit<MadeFile, "kind"> }
+  | { readonly kind: "CHECKPOINT"; readonly checkpoint: Checkpoint }
   | { readonly kind: "DONE"; readonly outcome: PodOutcome; readonly used: UsedSeconds }
   /** An event of a newer pod. */
   | { readonly kind: "UNKNOWN" }
@@ -104,7 +116,7 @@ export type PodOutcome =
       readonly message: string;
       readonly stage: string;
     }
-  | { readonly kind: "CANCELLED" };
+  | { readonly kind: "CANCELLED" | "RELEASED"; readonly lastStep: number };
 
 /** A pod that can be talked to. Every call has a deadline, and failures are PodErrors. */
 export class PodClient {
@@ -130,8 +142,8 @@ export class PodClient {
     return { podId, device, slots, freeSlots, held };
   }
 
-  /** Asks the pod to take an attempt. No work starts before the first renewal. */
-  async start(task: PodTask, deadlineMs: number): Promise<void> {
+  /** Asks the pod to take an attempt, from where an earlier one got to. No work starts before the first renewal. */
+  async start(task: PodTask, from: ResumePoint, deadlineMs: number): Promise<void> {
     const request: StartRunRequest = {
       runId: task.runId,
       epoch: task.epoch,
@@ -148,18 +160,20 @@ export class PodClient {
       beatIntervalMs: BigInt(task.beatMs),
       hardDeadlineMs: BigInt(task.hardDeadlineMs),
       uploadsNeedGrants: task.uploadsNeedGrants ?? false,
+      resumeFrom: from.checkpoint === null ? undefined : wireCheckpoint(from.checkpoint),
+      microBatchDivisor: from.microBatchDivisor,
     };
     await call((done) => this.client.startRun(request, noMetadata, within(deadlineMs), done));
   }
 
-  /** Tells the pod that its beat is noted, and what the user wishes. */
-  async renew(lease: Lease, beat: bigint, wish: { cancelMode: CancelMode | null; deadlineMs: number }): Promise<void> {
-    const request = { runId: lease.runId, epoch: lease.epoch, beat, cancelMode: wireCancelMode(wish.cancelMode) };
+  /** Tells the pod that its beat is noted, and whether it is to stop. */
+  async renew(lease: Lease, beat: bigint, wish: { stop: StopMode | null; deadlineMs: number }): Promise<void> {
+    const request = { runId: lease.runId, epoch: lease.epoch, beat, cancelMode: wireCancelMode(wish.stop) };
     await call((done) => this.client.renewRun(request, noMetadata, within(wish.deadlineMs), done));
   }
 
   /** Asks the pod to end an attempt. FENCED: its lease is lost. */
-  async cancel(lease: Lease, mode: CancelMode | "FENCED", deadlineMs: number): Promise<void> {
+  async cancel(lease: Lease, mode: StopMode | "FENCED", deadlineMs: number): Promise<void> {
     const request = { runId: lease.runId, epoch: lease.epoch, mode: wireCancelMode(mode) };
     await call((done) => this.client.cancelRun(request, noMetadata, within(deadlineMs), done));
   }
@@ -231,6 +245,8 @@ function kindOf(code: status, message: string): PodErrorKind {
       return "OVERLOAD";
     case status.ABORTED:
       return "SUPERSEDED";
+    case status.DATA_LOSS:
+      return "CHECKPOINT_BROKEN";
     case status.INVALID_ARGUMENT:
     case status.FAILED_PRECONDITION:
       return "BAD_INPUT";
@@ -265,6 +281,10 @@ function translate(event: NonNullable<WatchRunResponse["event"]>): PodEvent {
       const { name, sha256, sizeBytes } = body.value;
       return { sequence, kind: "GRANT_REQUEST", file: { name, sha256, sizeBytes: Number(sizeBytes) } };
     }
+    case "checkpoint": {
+      const { step, sha256, sizeBytes } = body.value;
+      return { sequence, kind: "CHECKPOINT", checkpoint: { step: Number(step), sha256, sizeBytes: Number(sizeBytes) } };
+    }
     case "done":
       return { sequence, kind: "DONE", outcome: outcomeOf(body.value), used: usedSeconds(body.value) };
     case undefined:
@@ -278,6 +298,10 @@ function madeFile({ name, kind, sha256, sizeBytes }: Artifact): MadeFile {
   return { name, kind, sha256, sizeBytes: Number(sizeBytes) };
 }
 
+function wireCheckpoint({ step, sha256, sizeBytes }: Checkpoint): WireCheckpoint {
+  return { step: BigInt(step), sha256, sizeBytes: BigInt(sizeBytes) };
+}
+
 function outcomeOf({ outcome }: Done): PodOutcome {
   switch (outcome?.$case) {
     case "succeeded": {
@@ -289,7 +313,9 @@ function outcomeOf({ outcome }: Done): PodOutcome {
       return { kind: "FAILED", errorClass: domainErrorClass(errorClass), code, message, stage };
     }
     case "cancelled":
-      return { kind: "CANCELLED" };
+      return { kind: "CANCELLED", lastStep: Number(outcome.value.lastStep) };
+    case "released":
+      return { kind: "RELEASED", lastStep: Number(outcome.value.lastStep) };
     default: {
       const message = "the pod ended the attempt with an outcome that is not known here";
       return { kind: "FAILED", errorClass: "UNKNOWN", code: "OUTCOME_UNKNOWN", message, stage: "" };
@@ -319,7 +345,7 @@ function domainErrorClass(wire: WireErrorClass): ErrorClass {
   }
 }
 
-function wireCancelMode(mode: CancelMode | "FENCED" | null): WireCancelMode {
+function wireCancelMode(mode: StopMode | "FENCED" | null): WireCancelMode {
   switch (mode) {
     case null:
       return WireCancelMode.CANCEL_MODE_UNSPECIFIED;
@@ -329,6 +355,8 @@ function wireCancelMode(mode: CancelMode | "FENCED" | null): WireCancelMode {
       return WireCancelMode.CANCEL_MODE_SCORE_PARTIAL;
     case "IMMEDIATE":
       return WireCancelMode.CANCEL_MODE_IMMEDIATE;
+    case "RELEASE":
+      return WireCancelMode.CANCEL_MODE_RELEASE;
     case "FENCED":
       return WireCancelMode.CANCEL_MODE_FENCED;
     default:

@@ -89,6 +89,8 @@ export interface Run extends PlannedRun {
   readonly attempt: number;
   readonly maxAttempts: number;
   readonly disruptions: number;
+  /** 1 for the micro-batch of the spec, 2 for half of it, 4 for a quarter: raised when memory ran out. */
+  readonly microBatchDivisor: number;
   readonly leaseOwner: string | null;
   readonly leaseUntil: Date | null;
   readonly notBefore: Date;
@@ -104,6 +106,9 @@ export interface Run extends PlannedRun {
 
 /** How an experiment is ended early. SCORE_PARTIAL is known to store and pods; no capability can score a part of a run yet. */
 export type CancelMode = "GRACEFUL" | "SCORE_PARTIAL" | "IMMEDIATE";
+
+/** How a pod is asked to stop. RELEASE: at the next checkpoint, so that the run goes on later or elsewhere. */
+export type StopMode = CancelMode | "RELEASE";
 
 /** The modes that a user may ask for: those that do what they say. */
 export const offeredCancelModes = ["GRACEFUL", "IMMEDIATE"] as const satisfies readonly CancelMode[];
@@ -129,6 +134,10 @@ export interface Attempt {
   readonly errorClass: ErrorClass | null;
   readonly errorCode: string | null;
   readonly errorMessage: string | null;
+  /** Training steps done when it ended, as its pod said; null where none were heard of. */
+  readonly lastStep: number | null;
+  /** The step of the checkpoint that it went on from; null when it began at the beginning. */
+  readonly resumedFromStep: number | null;
 }
 
 /** What is done with a run whose attempt failed. */
@@ -136,41 +145,54 @@ export interface Verdict {
   readonly state: "FAILED" | "RETRY_WAIT" | "DEAD" | "QUEUED";
   /** Seconds to wait at most before the next try; the caller draws between 0 and this. */
   readonly backoffSecondsMax: number;
+  /** Into how many parts the next try divides a step's batch. */
+  readonly microBatchDivisor: number;
+}
+
+/** What a verdict is made from. */
+export interface FailedRun extends Pick<Run, "attempt" | "maxAttempts" | "disruptions" | "microBatchDivisor"> {
+  /** Attempts, this one included, whose pod or process was lost since the run last wrote a checkpoint. */
+  readonly fruitless: number;
 }
 
 const MAX_DISRUPTIONS = 20;
 const MAX_UNKNOWN = 2;
+const MAX_FRUITLESS = 3;
+const MAX_DIVISOR = 4;
 
 /**
  * Decides what follows a failed attempt. `attempt` counts the tries that were used up, this one included; `disruptions` the lost ones.
- * BAD_INPUT is final; OVERLOAD costs nothing; a lost lease is a disruption and uses no attempt, up to 20.
+ * BAD_INPUT is final; OVERLOAD costs nothing; a lost lease is a disruption and uses no attempt, up to 20. Where memory ran out, the
+ * next try takes half the micro-batch, down to a quarter of the first. A run that took three pods or processes with it and moved
+ * nothing is DEAD.
  */
-export function afterFailure(
-  errorClass: ErrorClass | "LOST",
-  run: Pick<Run, "attempt" | "maxAttempts" | "disruptions">,
-): Verdict {
+export function afterFailure(errorClass: ErrorClass | "LOST", run: FailedRun): Verdict {
+  const { microBatchDivisor } = run;
+  const end = (state: "FAILED" | "DEAD"): Verdict => ({ state, backoffSecondsMax: 0, microBatchDivisor });
   switch (errorClass) {
     case "BAD_INPUT":
-      return { state: "FAILED", backoffSecondsMax: 0 };
+      return end("FAILED");
     case "OVERLOAD":
-      return { state: "QUEUED", backoffSecondsMax: 2 };
+      return { state: "QUEUED", backoffSecondsMax: 2, microBatchDivisor };
     case "LOST":
-      return run.disruptions >= MAX_DISRUPTIONS
-        ? { state: "DEAD", backoffSecondsMax: 0 }
-        : { state: "RETRY_WAIT", backoffSecondsMax: 0 };
+      if (run.disruptions >= MAX_DISRUPTIONS || run.fruitless >= MAX_FRUITLESS) return end("DEAD");
+      return { state: "RETRY_WAIT", backoffSecondsMax: 0, microBatchDivisor };
     case "TRANSIENT":
+      return retryWithin(run, run.maxAttempts);
     case "OOM":
+      if (microBatchDivisor >= MAX_DIVISOR) return end("FAILED");
+      return retryWithin({ ...run, microBatchDivisor: 2 * microBatchDivisor }, run.maxAttempts);
     case "POISON":
-      return retryWithin(run.attempt, run.maxAttempts);
+      return run.fruitless >= MAX_FRUITLESS ? end("DEAD") : retryWithin(run, run.maxAttempts);
     case "UNKNOWN":
-      return retryWithin(run.attempt, Math.min(run.maxAttempts, MAX_UNKNOWN));
+      return retryWithin(run, Math.min(run.maxAttempts, MAX_UNKNOWN));
     default:
       return errorClass satisfies never;
   }
 }
 
-function retryWithin(attempt: number, maxAttempts: number): Verdict {
+function retryWithin({ attempt, microBatchDivisor }: FailedRun, maxAttempts: number): Verdict {
   return attempt >= maxAttempts
-    ? { state: "DEAD", backoffSecondsMax: 0 }
-    : { state: "RETRY_WAIT", backoffSecondsMax: Math.min(300, 2 * 2 ** attempt) };
+    ? { state: "DEAD", backoffSecondsMax: 0, microBatchDivisor }
+    : { state: "RETRY_WAIT", backoffSecondsMax: Math.min(300, 2 * 2 ** attempt), microBatchDivisor };
 }

@@ -5,7 +5,7 @@ import type { ExperimentScope } from "./closing.js";
 import { type Death, writeDeadLetter } from "./dead-letters.js";
 import { type NewEvent, stateEvent } from "./events.js";
 import { type Ending, keyOf, late, noteLate, readFence } from "./late.js";
-import { statement } from "./transaction.js";
+import { statement, type Transaction } from "./transaction.js";
 
 export type { Ending } from "./late.js";
 
@@ -88,7 +88,7 @@ export async function completeRun(scope: ExperimentScope, lease: Lease, done: Co
   const row = await readFence(scope.tx, lease);
   if (row?.state === "CANCELLING" && row.epoch === lease.epoch) {
     await noteLate(scope.tx, lease, row, "SUCCEEDED");
-    return cancelled(scope, lease, { used: done.used, events: done.events });
+    return cancelled(scope, lease, { used: done.used, events: done.events, lastStep: null });
   }
   return late(scope.tx, lease, row, { outcome: "SUCCEEDED", contentSha256: done.contentSha256 });
 }
@@ -106,31 +106,46 @@ export interface Failure {
 
 const readForFailure = statement(
   "end-read",
-  `select state, attempt, max_attempts as "maxAttempts", disruptions from run
+  `select state, attempt, max_attempts as "maxAttempts", disruptions, micro_batch_divisor as "microBatchDivisor" from run
    where tenant_id = $1 and id = $2 and epoch = $3 and state in ('LEASED', 'RUNNING', 'CANCELLING')
      and ($4::boolean or lease_until < now())
    for no key update`,
 );
 
+// Attempts whose process was up, since the last one that wrote a checkpoint and since a user last asked for another try.
+const countFruitless = statement(
+  "end-fruitless",
+  `select count(*)::int as count from attempt a
+   where a.tenant_id = $1 and a.run_id = $2
+     and (a.epoch = $3 or a.outcome = 'LOST' or a.error_class = 'POISON')
+     and a.epoch > coalesce((select max(c.epoch) from checkpoint c where c.tenant_id = $1 and c.run_id = $2), 0)
+     and exists (
+       select 1 from run_event e where e.tenant_id = $1 and e.run_id = $2 and e.epoch = a.epoch and e.to_state = 'RUNNING'
+         and e.n > coalesce((select max(t.n) from run_event t
+                             where t.tenant_id = $1 and t.run_id = $2 and t.from_state in ('FAILED', 'DEAD')), 0))`,
+);
+
 const failRun = statement(
   "end-fail",
   `with ended as (
-     update run set state = $4, state_reason = $5, attempt = attempt - $6::int, disruptions = disruptions + $7::int,
+     update run set state = $4, state_reason = $5, micro_batch_divisor = $16, attempt = attempt - $6::int, disruptions = disruptions + $7::int,
                     release_reason = null, lease_owner = null, lease_until = null,
                     not_before = now() + make_interval(secs => $8::float8),
                     terminal_at = case when $4 in ('FAILED', 'DEAD') then now() end,
                     error_class = $9, error_code = $10, error_message = $11, error_stage = $12
      where tenant_id = $1 and id = $2 and epoch = $3
-     returning tenant_id, id, epoch
+     returning tenant_id, id, epoch, progress
    ), tried as (
-     update attempt a set outcome = $13, ended_at = now(), error_class = $9, error_code = $10, error_message = $11 from ended
+     update attempt a set outcome = $13, ended_at = now(), error_class = $9, error_code = $10, error_message = $11,
+                          last_step = case when ended.progress ->> 'stage' = 'training' then floor((ended.progress ->> 'completed')::float8) end
+     from ended
      where a.tenant_id = ended.tenant_id and a.run_id = ended.id and a.epoch = ended.epoch
    )
    insert into usage (tenant_id, run_id, epoch, kind, amount)
    select tenant_id, id, epoch, kind, amount from ended, unnest($14::text[], $15::float8[]) as u(kind, amount)`,
 );
 
-type Fenced = Pick<Run, "state" | "attempt" | "maxAttempts" | "disruptions">;
+type Fenced = Pick<Run, "state" | "attempt" | "maxAttempts" | "disruptions" | "microBatchDivisor">;
 
 /** Ends a failed attempt: the run is tried again, or has FAILED, or is DEAD, as `afterFailure` says. */
 export function failAttempt(scope: ExperimentScope, lease: Lease, failure: Failure): Promise<Ending> {
@@ -158,8 +173,10 @@ async function endBadly(scope: ExperimentScope, lease: Lease, failure: Failure, 
     return late(tx, lease, await readFence(tx, lease), { outcome: "FAILED", contentSha256: null });
   }
   const outcome = outcomeOf(failure.errorClass);
-  if (run.state === "CANCELLING") return cancelled(scope, lease, failure, outcome === "FAILED" ? "CANCELLED" : outcome);
-  const verdict = afterFailure(failure.errorClass, run);
+  if (run.state === "CANCELLING") {
+    return cancelled(scope, lease, { ...failure, lastStep: null }, outcome === "FAILED" ? "CANCELLED" : outcome);
+  }
+  const verdict = afterFailure(failure.errorClass, { ...run, fruitless: await fruitless(tx, lease, failure) });
   const lost = failure.errorClass === "LOST";
   const errorClass = lost ? null : failure.errorClass;
   await tx.run(failRun, [
@@ -175,6 +192,7 @@ async function endBadly(scope: ExperimentScope, lease: Lease, failure: Failure, 
     failure.stage,
     outcome,
     ...usedParameters(failure.used),
+    verdict.microBatchDivisor,
   ]);
   // A refused run was never seen to leave the queue: the claim wrote no event.
   const told = outcome === "REFUSED" ? [] : [stateEvent(lease.runId, verdict.state, reasonOf(failure.errorClass))];
@@ -190,6 +208,12 @@ function deathOf({ errorClass, code, message }: Failure): Death {
   return { reason: lost ? reasonOf(errorClass) : errorClass, errorClass: lost ? null : errorClass, code, message };
 }
 
+async function fruitless(tx: Transaction, lease: Lease, { errorClass }: Failure): Promise<number> {
+  if (errorClass !== "LOST" && errorClass !== "POISON") return 0;
+  const [row] = await tx.rows<{ count: number }>(countFruitless, keyOf(lease));
+  return row?.count ?? 0;
+}
+
 function outcomeOf(errorClass: Failure["errorClass"]): "FAILED" | "LOST" | "REFUSED" {
   if (errorClass === "LOST") return "LOST";
   return errorClass === "OVERLOAD" ? "REFUSED" : "FAILED";
@@ -200,8 +224,10 @@ function reasonOf(errorClass: Failure["errorClass"]): string {
   return errorClass === "OVERLOAD" ? "WAITING_FOR_CAPACITY" : "RETRYING";
 }
 
-/** What is left to say of an attempt that stopped because the user asked. */
+/** What is left to say of an attempt that stopped because it was asked to. */
 export interface Stop {
+  /** Training steps done; null when nobody knows. */
+  readonly lastStep: number | null;
   readonly used: UsedSeconds | null;
   readonly events: readonly NewEvent[];
 }
@@ -213,7 +239,7 @@ const stop = statement(
      where tenant_id = $1 and id = $2 and epoch = $3 and state = 'CANCELLING'
      returning tenant_id, id, epoch, state_reason
    ), tried as (
-     update attempt a set outcome = $4, ended_at = now() from ended
+     update attempt a set outcome = $4, ended_at = now(), last_step = $7 from ended
      where a.tenant_id = ended.tenant_id and a.run_id = ended.id and a.epoch = ended.epoch
    ), used as (
      insert into usage (tenant_id, run_id, epoch, kind, amount)
@@ -246,12 +272,47 @@ async function cancelled(
     ...keyOf(lease),
     outcome,
     ...usedParameters(said.used),
+    said.lastStep,
   ]);
   if (ended === undefined)
     return late(tx, lease, await readFence(tx, lease), { outcome: "CANCELLED", contentSha256: null });
   scope.tell([...said.events, stateEvent(lease.runId, "CANCELLED", ended.reason)]);
   scope.runEnded();
   return { kind: "COUNTED", state: "CANCELLED" };
+}
+
+const release = statement(
+  "end-release",
+  `with ended as (
+     update run set state = 'QUEUED', state_reason = 'RELEASED', release_reason = null, attempt = attempt - 1,
+                    lease_owner = null, lease_until = null, not_before = now()
+     where tenant_id = $1 and id = $2 and epoch = $3 and state in ('LEASED', 'RUNNING')
+     returning tenant_id, id, epoch
+   ), tried as (
+     update attempt a set outcome = 'RELEASED', ended_at = now(), last_step = $6 from ended
+     where a.tenant_id = ended.tenant_id and a.run_id = ended.id and a.epoch = ended.epoch
+   ), used as (
+     insert into usage (tenant_id, run_id, epoch, kind, amount)
+     select tenant_id, id, epoch, kind, amount from ended, unnest($4::text[], $5::float8[]) as u(kind, amount)
+   )
+   select 1 from ended`,
+);
+
+/**
+ * The pod stopped the attempt so that the run goes on later or elsewhere: it goes back to the queue, or is PAUSED with its
+ * experiment. No try is used up. Where the user cancelled meanwhile, the run is CANCELLED.
+ */
+export async function releaseAttempt(scope: ExperimentScope, lease: Lease, said: Stop): Promise<Ending> {
+  const { tx } = scope;
+  const ended = await tx.run(release, [...keyOf(lease), ...usedParameters(said.used), said.lastStep]);
+  if (ended === 0) {
+    const row = await readFence(tx, lease);
+    if (row?.state === "CANCELLING" && row.epoch === lease.epoch) return cancelled(scope, lease, said);
+    return late(tx, lease, row, { outcome: "RELEASED", contentSha256: null });
+  }
+  scope.tell([...said.events, stateEvent(lease.runId, "QUEUED", "RELEASED")]);
+  await scope.holdBack();
+  return { kind: "COUNTED", state: scope.experiment.pausedAt === null ? "QUEUED" : "PAUSED" };
 }
 
 function usedParameters(used: UsedSeconds | null): [string[], number[]] {

@@ -1,4 +1,4 @@
-import type { CancelMode } from "../domain/run.js";
+import type { StopMode } from "../domain/run.js";
 import type { Lease } from "./claims.js";
 import type { ExperimentScope } from "./closing.js";
 import { type NewEvent, stateEvent } from "./events.js";
@@ -28,7 +28,7 @@ export async function runStarted(scope: ExperimentScope, lease: Lease): Promise<
 
 /** What a renewal found. ADOPTED: another dispatcher looks after the same attempt now. FENCED: the attempt counts no more. */
 export type Renewal =
-  | { readonly kind: "RENEWED"; readonly cancelMode: CancelMode | null }
+  | { readonly kind: "RENEWED"; readonly stop: StopMode | null }
   | { readonly kind: "ADOPTED" }
   | { readonly kind: "FENCED" };
 
@@ -40,9 +40,9 @@ const renew = statement(
    ), renewed as (
      update run set lease_until = now() + make_interval(secs => $5::float8 / 1000)
      where tenant_id = $1 and id = $2 and epoch = $3 and lease_owner = $4 and state in ('LEASED', 'RUNNING', 'CANCELLING')
-     returning case state when 'CANCELLING' then cancel_mode end as cancel_mode
+     returning case when state = 'CANCELLING' then cancel_mode when release_reason is not null then 'RELEASE' end as stop
    )
-   select 'RENEWED' as kind, cancel_mode from renewed, relaxed
+   select 'RENEWED' as kind, stop from renewed, relaxed
    union all
    select case when epoch = $3 and state in ('LEASED', 'RUNNING', 'CANCELLING') then 'ADOPTED' else 'FENCED' end, null
    from run where tenant_id = $1 and id = $2 and not exists (select 1 from renewed)`,
@@ -54,7 +54,7 @@ export async function renewLease(
   lease: Lease,
   owner: { id: string; ttlMs: number },
 ): Promise<Renewal> {
-  const [row] = await tx.rows<{ kind: Renewal["kind"]; cancel_mode: CancelMode | null }>(renew, [
+  const [row] = await tx.rows<{ kind: Renewal["kind"]; stop: StopMode | null }>(renew, [
     lease.tenantId,
     lease.runId,
     lease.epoch,
@@ -62,7 +62,7 @@ export async function renewLease(
     owner.ttlMs,
   ]);
   if (row === undefined) return { kind: "FENCED" };
-  return row.kind === "RENEWED" ? { kind: "RENEWED", cancelMode: row.cancel_mode } : { kind: row.kind };
+  return row.kind === "RENEWED" ? { kind: "RENEWED", stop: row.stop } : { kind: row.kind };
 }
 
 /** What a pod said on the way, of one attempt. */
@@ -149,16 +149,15 @@ export function expiredLeases(tx: Transaction): Promise<Lease[]> {
   return tx.rows<Lease>(expired);
 }
 
-const cancelling = statement(
-  "lease-cancelling",
-  `select tenant_id as "tenantId", experiment_id as "experimentId", id as "runId", epoch, cancel_mode as "cancelMode"
-   from run where state = 'CANCELLING' and lease_owner = $1`,
+const stopping = statement(
+  "lease-stopping",
+  `select tenant_id as "tenantId", experiment_id as "experimentId", id as "runId", epoch,
+          case state when 'CANCELLING' then cancel_mode else 'RELEASE' end as stop
+   from run where lease_owner = $1
+     and (state = 'CANCELLING' or (state in ('LEASED', 'RUNNING') and release_reason is not null))`,
 );
 
-/** The dispatcher's runs whose pods are to stop. */
-export function cancellingLeases(
-  tx: Transaction,
-  dispatcherId: string,
-): Promise<(Lease & { cancelMode: CancelMode })[]> {
-  return tx.rows(cancelling, [dispatcherId]);
+/** The dispatcher's runs whose pods are to stop: cancelled by the user, or to be released. */
+export function stoppingLeases(tx: Transaction, dispatcherId: string): Promise<(Lease & { stop: StopMode })[]> {
+  return tx.rows(stopping, [dispatcherId]);
 }

@@ -157,6 +157,7 @@ export const runTable = table<Run>("run", {
   attempt: int("attempt"),
   maxAttempts: int("max_attempts"),
   disruptions: int("disruptions"),
+  microBatchDivisor: int("micro_batch_divisor"),
   leaseOwner: maybe(uuid("lease_owner")),
   leaseUntil: maybe(time("lease_until")),
   notBefore: time("not_before"),
@@ -184,6 +185,8 @@ export const attemptTable = table<Attempt>("attempt", {
   errorClass: maybe(text("error_class")),
   errorCode: maybe(text("error_code")),
   errorMessage: maybe(text("error_message")),
+  lastStep: maybe(bigint("last_step")),
+  resumedFromStep: maybe(bigint("resumed_from_step")),
 });
 
 /** Results of runs, one for each that succeeded. */

@@ -19,11 +19,11 @@ const rules: Readonly<Record<string, string>> = {
   "an attempt is open if, and only if, its run is live at that epoch": `
     select a.run_id from attempt a join run r on r.tenant_id = a.tenant_id and r.id = a.run_id
     where (a.outcome is null) <> (r.epoch = a.epoch and r.state in ('LEASED', 'RUNNING', 'CANCELLING'))`,
-  "tries used up are the attempts that were neither lost nor refused": `
+  "tries used up are the attempts that were neither lost nor refused nor released": `
     select r.id from run r join attempt a on a.tenant_id = r.tenant_id and a.run_id = r.id
     where r.state <> 'CANCELLED'
     group by r.tenant_id, r.id, r.attempt, r.disruptions
-    having r.attempt <> count(*) filter (where a.outcome is null or a.outcome not in ('LOST', 'REFUSED'))
+    having r.attempt <> count(*) filter (where a.outcome is null or a.outcome not in ('LOST', 'REFUSED', 'RELEASED'))
         or r.disruptions <> count(*) filter (where a.outcome = 'LOST')`,
   "every change of state is an allowed one, and the audit ends where the run is": `
     select r.id from run r

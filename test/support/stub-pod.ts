@@ -42,15 +42,21 @@ export interface StubTask {
   readonly make: (name: string, kind: string, text: string) => Promise<void>;
   /** Names a file in the result without storing it. */
   readonly claim: (file: Artifact) => void;
-  /** Resolves with the mode when the attempt is to stop. */
+  /** Resolves with the first mode when the attempt is to stop. */
   readonly cancelled: Promise<CancelMode>;
+  /** The step of the checkpoint that the attempt goes on from; null at the beginning. */
+  readonly resumedFrom: number | null;
+  readonly microBatchDivisor: number;
+  /** Writes a checkpoint and gives its digest. */
+  readonly checkpoint: (step: number) => Promise<string>;
 }
 
 /** What the work of an attempt comes to; an error class fails it. */
 export type StubOutcome =
   | { readonly metrics: Json; readonly partial?: boolean }
   | { readonly errorClass: ErrorClass; readonly code: string }
-  | "CANCELLED";
+  | "CANCELLED"
+  | "RELEASED";
 
 /** How a stub pod behaves. */
 export interface StubPodOptions {
@@ -121,7 +127,7 @@ export class StubPod {
 
   private service(): PodServiceServer {
     return {
-      startRun: (call, done) => this.startRun(call.request, done),
+      startRun: (call, done) => void this.startRun(call.request, done),
       watchRun: (call) => this.watchRun(call),
       renewRun: (call, done) => {
         const { runId, epoch, cancelMode, beat } = call.request;
@@ -153,11 +159,11 @@ export class StubPod {
     };
   }
 
-  private startRun(request: StartRunRequest, done: sendUnaryData<{ freeSlots: number }>): void {
+  private async startRun(request: StartRunRequest, done: sendUnaryData<{ freeSlots: number }>): Promise<void> {
     const { runId, epoch } = request;
     const name = `${runId}:${epoch}`;
     if (!this.attempts.has(name)) {
-      const refusal = this.refusalOf(request);
+      const refusal = this.refusalOf(request) ?? (await this.checkpointRefusalOf(request));
       if (refusal !== null) {
         refuse(done, ...refusal);
         return;
@@ -175,6 +181,16 @@ export class StubPod {
     if (capability !== "robustness") return [status.INVALID_ARGUMENT, "unknown capability"];
     if (this.refusing || this.busy >= this.options.slots) return [status.RESOURCE_EXHAUSTED, "no slot is free"];
     return null;
+  }
+
+  private async checkpointRefusalOf({ resumeFrom, specSha256 }: StartRunRequest): Promise<[status, string] | null> {
+    if (resumeFrom === undefined) return null;
+    const { artifacts } = this.options;
+    if (!(await artifacts.verify(resumeFrom.sha256, Number(resumeFrom.sizeBytes)))) {
+      return [status.DATA_LOSS, "the checkpoint's file is missing or damaged"];
+    }
+    const held: { specSha256: string } = JSON.parse(await text(artifacts.open(resumeFrom.sha256)));
+    return held.specSha256 === specSha256 ? null : [status.DATA_LOSS, "the checkpoint was written for another spec"];
   }
 
   private watchRun(call: ServerWritableStream<WatchRunRequest, WatchRunResponse>): void {
@@ -208,6 +224,7 @@ class StubAttempt {
   });
   private readonly files: Artifact[] = [];
   private readonly waiting = new Map<string, (grant: GrantUploadRequest) => void>();
+  private lastStep = 0n;
 
   constructor(
     readonly request: StartRunRequest,
@@ -244,7 +261,8 @@ class StubAttempt {
       this.silence();
     } else {
       this.cancelMode?.(mode);
-      if (!this.begun) this.done({ $case: "cancelled", value: { lastStep: 0n } });
+      const released = mode === CancelMode.CANCEL_MODE_RELEASE;
+      if (!this.begun) this.done({ $case: released ? "released" : "cancelled", value: { lastStep: 0n } });
     }
   }
 
@@ -275,13 +293,14 @@ class StubAttempt {
   private append(body: Body): void {
     if (this.silent) return;
     const { runId, epoch } = this.request;
+    if (body.$case === "progress" && body.value.stage === "training") this.lastStep = body.value.completed;
     const event = { runId, epoch, sequence: BigInt(this.events.length + 1), body };
     this.events.push(event);
     for (const watcher of this.watchers) watcher(event);
   }
 
   private async work(): Promise<void> {
-    const { runId, epoch, spec, inputs } = this.request;
+    const { runId, epoch, spec, inputs, resumeFrom, microBatchDivisor } = this.request;
     const parsed: StubTask["spec"] = JSON.parse(spec.toString("utf8"));
     const outcome = await this.options.work({
       runId,
@@ -293,8 +312,13 @@ class StubAttempt {
       make: (name, kind, text) => this.make(name, kind, text),
       claim: (file) => this.files.push(file),
       cancelled: this.cancelled,
+      resumedFrom: resumeFrom === undefined ? null : Number(resumeFrom.step),
+      microBatchDivisor,
+      checkpoint: (step) => this.checkpoint(step),
     });
-    if (outcome === "CANCELLED") this.done({ $case: "cancelled", value: { lastStep: 1n } });
+    const { lastStep } = this;
+    if (outcome === "CANCELLED") this.done({ $case: "cancelled", value: { lastStep } });
+    else if (outcome === "RELEASED") this.done({ $case: "released", value: { lastStep } });
     else if ("metrics" in outcome) await this.succeed(outcome);
     else {
       const { errorClass, code } = outcome;
@@ -335,6 +359,16 @@ class StubAttempt {
     const body = this.options.spoil?.(bytes) ?? bytes;
     const response = await fetch(url, { method: "PUT", headers, body: new Uint8Array(body), redirect: "error" });
     this.options.uploaded?.(response.status);
+  }
+
+  private async checkpoint(step: number): Promise<string> {
+    const { runId, specSha256 } = this.request;
+    const bytes = Buffer.from(canonicalJson({ runId, specSha256, step }));
+    const stored = await this.options.artifacts.put(bytes, { maxBytes: 1_000_000 });
+    this.lastStep = BigInt(step);
+    const value = { step: this.lastStep, sha256: stored.sha256, sizeBytes: BigInt(stored.sizeBytes) };
+    this.append({ $case: "checkpoint", value });
+    return stored.sha256;
   }
 
   private async succeed({ metrics, partial }: { metrics: Json; partial?: boolean }): Promise<void> {

@@ -20,7 +20,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
-import { CancelMode, cancelModeFromJSON, cancelModeToJSON, RunEvent } from "./run.js";
+import { CancelMode, cancelModeFromJSON, cancelModeToJSON, Checkpoint, RunEvent } from "./run.js";
 
 export const protobufPackage = "assay.pod.v1";
 
@@ -46,6 +46,15 @@ export interface StartRunRequest {
   beatIntervalMs: bigint;
   /** The longest time the run may take on this pod. Milliseconds; 0 means no bound. */
   hardDeadlineMs: bigint;
+  /** The checkpoint of an earlier attempt to go on from; absent to begin at the beginning. */
+  resumeFrom:
+    | Checkpoint
+    | undefined;
+  /**
+   * Into how many equal parts a training step's batch is divided, at least, to save memory; their gradients are summed, so the
+   * update stays the same. 1 or absent: not divided.
+   */
+  microBatchDivisor: number;
   /** True when pod and service share no folder: the pod uploads each file by a grant before it announces it. */
   uploadsNeedGrants: boolean;
 }
@@ -95,7 +104,7 @@ export interface RenewRunRequest {
   epoch: number;
   /** The number of the Beat that is acknowledged. The pod's own deadline runs from the moment it sent that beat. */
   beat: bigint;
-  /** What the user asked for meanwhile, if anything. */
+  /** What was asked for meanwhile, if anything. */
   cancelMode: CancelMode;
 }
 
@@ -193,6 +202,8 @@ function createBaseStartRunRequest(): StartRunRequest {
     leaseTtlMs: 0n,
     beatIntervalMs: 0n,
     hardDeadlineMs: 0n,
+    resumeFrom: undefined,
+    microBatchDivisor: 0,
     uploadsNeedGrants: false,
   };
 }
@@ -234,6 +245,12 @@ export const StartRunRequest: MessageFns<StartRunRequest> = {
         throw new globalThis.Error("value provided for field message.hardDeadlineMs of type int64 too large");
       }
       writer.uint32(72).int64(message.hardDeadlineMs);
+    }
+    if (message.resumeFrom !== undefined) {
+      Checkpoint.encode(message.resumeFrom, writer.uint32(82).fork()).join();
+    }
+    if (message.microBatchDivisor !== 0) {
+      writer.uint32(88).int32(message.microBatchDivisor);
     }
     if (message.uploadsNeedGrants !== false) {
       writer.uint32(96).bool(message.uploadsNeedGrants);
@@ -326,6 +343,22 @@ export const StartRunRequest: MessageFns<StartRunRequest> = {
             message.hardDeadlineMs = reader.int64() as bigint;
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.resumeFrom = Checkpoint.decode(reader, reader.uint32());
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.microBatchDivisor = reader.int32();
+            continue;
+          }
           case 12: {
             if (tag !== 96) {
               break;
@@ -377,6 +410,16 @@ export const StartRunRequest: MessageFns<StartRunRequest> = {
         : isSet(object.hard_deadline_ms)
         ? BigInt(object.hard_deadline_ms)
         : 0n,
+      resumeFrom: isSet(object.resumeFrom)
+        ? Checkpoint.fromJSON(object.resumeFrom)
+        : isSet(object.resume_from)
+        ? Checkpoint.fromJSON(object.resume_from)
+        : undefined,
+      microBatchDivisor: isSet(object.microBatchDivisor)
+        ? globalThis.Number(object.microBatchDivisor)
+        : isSet(object.micro_batch_divisor)
+        ? globalThis.Number(object.micro_batch_divisor)
+        : 0,
       uploadsNeedGrants: isSet(object.uploadsNeedGrants)
         ? globalThis.Boolean(object.uploadsNeedGrants)
         : isSet(object.uploads_need_grants)
@@ -414,6 +457,12 @@ export const StartRunRequest: MessageFns<StartRunRequest> = {
     if (message.hardDeadlineMs !== 0n) {
       obj.hardDeadlineMs = message.hardDeadlineMs.toString();
     }
+    if (message.resumeFrom !== undefined) {
+      obj.resumeFrom = Checkpoint.toJSON(message.resumeFrom);
+    }
+    if (message.microBatchDivisor !== 0) {
+      obj.microBatchDivisor = Math.round(message.microBatchDivisor);
+    }
     if (message.uploadsNeedGrants !== false) {
       obj.uploadsNeedGrants = message.uploadsNeedGrants;
     }
@@ -440,6 +489,10 @@ export const StartRunRequest: MessageFns<StartRunRequest> = {
     message.hardDeadlineMs = (object.hardDeadlineMs !== undefined && object.hardDeadlineMs !== null)
       ? BigInt(object.hardDeadlineMs)
       : 0n;
+    message.resumeFrom = (object.resumeFrom !== undefined && object.resumeFrom !== null)
+      ? Checkpoint.fromPartial(object.resumeFrom)
+      : undefined;
+    message.microBatchDivisor = object.microBatchDivisor ?? 0;
     message.uploadsNeedGrants = object.uploadsNeedGrants ?? false;
     return message;
   },
@@ -2065,7 +2118,8 @@ export const PodServiceService = {
    * the first RenewRun. Repeating the call with the same run and epoch answers the same and starts nothing.
    * Errors: RESOURCE_EXHAUSTED when no slot is free, ABORTED when a higher epoch of this run was seen,
    * INVALID_ARGUMENT when the spec does not match its digest or names an unknown capability or step,
-   * FAILED_PRECONDITION when an input is missing or does not match its digest.
+   * FAILED_PRECONDITION when an input is missing or does not match its digest,
+   * DATA_LOSS when resume_from is missing, does not match its digest or was written for another spec.
    */
   startRun: {
     path: "/assay.pod.v1.PodService/StartRun" as const,
@@ -2090,7 +2144,7 @@ export const PodServiceService = {
     responseDeserialize: (value: Buffer): WatchRunResponse => WatchRunResponse.decode(value),
   },
   /**
-   * Acknowledges a beat: the run's lease was extended in the database. Carries a wish to cancel.
+   * Acknowledges a beat: the run's lease was extended in the database. Carries a wish to cancel or to release.
    * Errors: NOT_FOUND when the pod does not hold that epoch.
    */
   renewRun: {
@@ -2102,7 +2156,7 @@ export const PodServiceService = {
     responseSerialize: (value: RenewRunResponse): Buffer => Buffer.from(RenewRunResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): RenewRunResponse => RenewRunResponse.decode(value),
   },
-  /** Ends a run early. FENCED ends its process at once and says nothing more. Unknown runs answer OK. */
+  /** Ends an attempt early. FENCED ends its process at once and says nothing more. Unknown runs answer OK. */
   cancelRun: {
     path: "/assay.pod.v1.PodService/CancelRun" as const,
     requestStream: false as const,
@@ -2143,7 +2197,8 @@ export interface PodServiceServer extends UntypedServiceImplementation {
    * the first RenewRun. Repeating the call with the same run and epoch answers the same and starts nothing.
    * Errors: RESOURCE_EXHAUSTED when no slot is free, ABORTED when a higher epoch of this run was seen,
    * INVALID_ARGUMENT when the spec does not match its digest or names an unknown capability or step,
-   * FAILED_PRECONDITION when an input is missing or does not match its digest.
+   * FAILED_PRECONDITION when an input is missing or does not match its digest,
+   * DATA_LOSS when resume_from is missing, does not match its digest or was written for another spec.
    */
   startRun: handleUnaryCall<StartRunRequest, StartRunResponse>;
   /**
@@ -2152,11 +2207,11 @@ export interface PodServiceServer extends UntypedServiceImplementation {
    */
   watchRun: handleServerStreamingCall<WatchRunRequest, WatchRunResponse>;
   /**
-   * Acknowledges a beat: the run's lease was extended in the database. Carries a wish to cancel.
+   * Acknowledges a beat: the run's lease was extended in the database. Carries a wish to cancel or to release.
    * Errors: NOT_FOUND when the pod does not hold that epoch.
    */
   renewRun: handleUnaryCall<RenewRunRequest, RenewRunResponse>;
-  /** Ends a run early. FENCED ends its process at once and says nothing more. Unknown runs answer OK. */
+  /** Ends an attempt early. FENCED ends its process at once and says nothing more. Unknown runs answer OK. */
   cancelRun: handleUnaryCall<CancelRunRequest, CancelRunResponse>;
   /**
    * Answers a GrantRequest: where the attempt's file may be uploaded, or why not. A grant for a file that is uploaded, or was
@@ -2173,7 +2228,8 @@ export interface PodServiceClient extends Client {
    * the first RenewRun. Repeating the call with the same run and epoch answers the same and starts nothing.
    * Errors: RESOURCE_EXHAUSTED when no slot is free, ABORTED when a higher epoch of this run was seen,
    * INVALID_ARGUMENT when the spec does not match its digest or names an unknown capability or step,
-   * FAILED_PRECONDITION when an input is missing or does not match its digest.
+   * FAILED_PRECONDITION when an input is missing or does not match its digest,
+   * DATA_LOSS when resume_from is missing, does not match its digest or was written for another spec.
    */
   startRun(
     request: StartRunRequest,
@@ -2201,7 +2257,7 @@ export interface PodServiceClient extends Client {
     options?: Partial<CallOptions>,
   ): ClientReadableStream<WatchRunResponse>;
   /**
-   * Acknowledges a beat: the run's lease was extended in the database. Carries a wish to cancel.
+   * Acknowledges a beat: the run's lease was extended in the database. Carries a wish to cancel or to release.
    * Errors: NOT_FOUND when the pod does not hold that epoch.
    */
   renewRun(
@@ -2219,7 +2275,7 @@ export interface PodServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: RenewRunResponse) => void,
   ): ClientUnaryCall;
-  /** Ends a run early. FENCED ends its process at once and says nothing more. Unknown runs answer OK. */
+  /** Ends an attempt early. FENCED ends its process at once and says nothing more. Unknown runs answer OK. */
   cancelRun(
     request: CancelRunRequest,
     callback: (error: ServiceError | null, response: CancelRunResponse) => void,

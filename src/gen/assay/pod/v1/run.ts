@@ -17,12 +17,14 @@ export enum CancelMode {
   CANCEL_MODE_UNSPECIFIED = 0,
   /** CANCEL_MODE_GRACEFUL - Stop at the next step and say so. */
   CANCEL_MODE_GRACEFUL = 1,
-  /** CANCEL_MODE_SCORE_PARTIAL - Stop training, score what there is, and mark the result partial. */
+  /** CANCEL_MODE_SCORE_PARTIAL - Stop training at the next step, score what there is, and mark the result partial. Work that trains nothing stops as GRACEFUL. */
   CANCEL_MODE_SCORE_PARTIAL = 2,
   /** CANCEL_MODE_IMMEDIATE - End the process now and say so. */
   CANCEL_MODE_IMMEDIATE = 3,
   /** CANCEL_MODE_FENCED - The lease is lost: end the process now; what it did does not count. */
   CANCEL_MODE_FENCED = 4,
+  /** CANCEL_MODE_RELEASE - Stop at the next checkpoint, write it, and say Released: the run goes on later or elsewhere. */
+  CANCEL_MODE_RELEASE = 5,
   UNRECOGNIZED = -1,
 }
 
@@ -43,6 +45,9 @@ export function cancelModeFromJSON(object: any): CancelMode {
     case 4:
     case "CANCEL_MODE_FENCED":
       return CancelMode.CANCEL_MODE_FENCED;
+    case 5:
+    case "CANCEL_MODE_RELEASE":
+      return CancelMode.CANCEL_MODE_RELEASE;
     case -1:
     case "UNRECOGNIZED":
     default:
@@ -62,6 +67,8 @@ export function cancelModeToJSON(object: CancelMode): string {
       return "CANCEL_MODE_IMMEDIATE";
     case CancelMode.CANCEL_MODE_FENCED:
       return "CANCEL_MODE_FENCED";
+    case CancelMode.CANCEL_MODE_RELEASE:
+      return "CANCEL_MODE_RELEASE";
     case CancelMode.UNRECOGNIZED:
     default:
       return "UNRECOGNIZED";
@@ -164,6 +171,9 @@ export interface RunEvent {
     /** The attempt ended; the last event. */
     { $case: "done"; value: Done }
     | //
+    /** From here the run can go on. */
+    { $case: "checkpoint"; value: Checkpoint }
+    | //
     /** A file waits to be uploaded. */
     { $case: "grantRequest"; value: GrantRequest }
     | undefined;
@@ -221,6 +231,16 @@ export interface Artifact {
   sizeBytes: bigint;
 }
 
+/** A file in the artifact store from which a later attempt of the same spec goes on as if nothing had happened. */
+export interface Checkpoint {
+  /** Training steps that it holds. */
+  step: bigint;
+  /** Lower-case hex SHA-256 of its bytes. */
+  sha256: string;
+  /** Its size in bytes. */
+  sizeBytes: bigint;
+}
+
 /** Asks where a file may be uploaded. It is asked again when no answer comes, or the grant has expired. */
 export interface GrantRequest {
   /** The file's name within the run. */
@@ -244,6 +264,9 @@ export interface Done {
     | //
     /** It was cancelled. */
     { $case: "cancelled"; value: Cancelled }
+    | //
+    /** It was released. */
+    { $case: "released"; value: Released }
     | undefined;
   /** What the attempt used, whatever its outcome. */
   usage: Usage | undefined;
@@ -275,6 +298,12 @@ export interface Failed {
 
 /** The attempt was cancelled. */
 export interface Cancelled {
+  /** Training steps done before it stopped. */
+  lastStep: bigint;
+}
+
+/** The attempt stopped so that the run can go on later or elsewhere, from its newest checkpoint. */
+export interface Released {
   /** Training steps done before it stopped. */
   lastStep: bigint;
 }
@@ -330,6 +359,9 @@ export const RunEvent: MessageFns<RunEvent> = {
         break;
       case "done":
         Done.encode(message.body.value, writer.uint32(82).fork()).join();
+        break;
+      case "checkpoint":
+        Checkpoint.encode(message.body.value, writer.uint32(90).fork()).join();
         break;
       case "grantRequest":
         GrantRequest.encode(message.body.value, writer.uint32(98).fork()).join();
@@ -431,6 +463,14 @@ export const RunEvent: MessageFns<RunEvent> = {
             message.body = { $case: "done", value: Done.decode(reader, reader.uint32()) };
             continue;
           }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.body = { $case: "checkpoint", value: Checkpoint.decode(reader, reader.uint32()) };
+            continue;
+          }
           case 12: {
             if (tag !== 98) {
               break;
@@ -474,6 +514,8 @@ export const RunEvent: MessageFns<RunEvent> = {
         ? { $case: "artifact", value: Artifact.fromJSON(object.artifact) }
         : isSet(object.done)
         ? { $case: "done", value: Done.fromJSON(object.done) }
+        : isSet(object.checkpoint)
+        ? { $case: "checkpoint", value: Checkpoint.fromJSON(object.checkpoint) }
         : isSet(object.grantRequest)
         ? { $case: "grantRequest", value: GrantRequest.fromJSON(object.grantRequest) }
         : isSet(object.grant_request)
@@ -507,6 +549,8 @@ export const RunEvent: MessageFns<RunEvent> = {
       obj.artifact = Artifact.toJSON(message.body.value);
     } else if (message.body?.$case === "done") {
       obj.done = Done.toJSON(message.body.value);
+    } else if (message.body?.$case === "checkpoint") {
+      obj.checkpoint = Checkpoint.toJSON(message.body.value);
     } else if (message.body?.$case === "grantRequest") {
       obj.grantRequest = GrantRequest.toJSON(message.body.value);
     }
@@ -561,6 +605,12 @@ export const RunEvent: MessageFns<RunEvent> = {
       case "done": {
         if (object.body?.value !== undefined && object.body?.value !== null) {
           message.body = { $case: "done", value: Done.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "checkpoint": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "checkpoint", value: Checkpoint.fromPartial(object.body.value) };
         }
         break;
       }
@@ -1132,6 +1182,117 @@ export const Artifact: MessageFns<Artifact> = {
   },
 };
 
+function createBaseCheckpoint(): Checkpoint {
+  return { step: 0n, sha256: "", sizeBytes: 0n };
+}
+
+export const Checkpoint: MessageFns<Checkpoint> = {
+  encode(message: Checkpoint, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.step !== 0n) {
+      if (BigInt.asIntN(64, message.step) !== message.step) {
+        throw new globalThis.Error("value provided for field message.step of type int64 too large");
+      }
+      writer.uint32(8).int64(message.step);
+    }
+    if (message.sha256 !== "") {
+      writer.uint32(18).string(message.sha256);
+    }
+    if (message.sizeBytes !== 0n) {
+      if (BigInt.asIntN(64, message.sizeBytes) !== message.sizeBytes) {
+        throw new globalThis.Error("value provided for field message.sizeBytes of type int64 too large");
+      }
+      writer.uint32(24).int64(message.sizeBytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Checkpoint {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCheckpoint();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.step = reader.int64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.sha256 = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.sizeBytes = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Checkpoint {
+    return {
+      step: isSet(object.step) ? BigInt(object.step) : 0n,
+      sha256: isSet(object.sha256) ? globalThis.String(object.sha256) : "",
+      sizeBytes: isSet(object.sizeBytes)
+        ? BigInt(object.sizeBytes)
+        : isSet(object.size_bytes)
+        ? BigInt(object.size_bytes)
+        : 0n,
+    };
+  },
+
+  toJSON(message: Checkpoint): unknown {
+    const obj: any = {};
+    if (message.step !== 0n) {
+      obj.step = message.step.toString();
+    }
+    if (message.sha256 !== "") {
+      obj.sha256 = message.sha256;
+    }
+    if (message.sizeBytes !== 0n) {
+      obj.sizeBytes = message.sizeBytes.toString();
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<Checkpoint>, I>>(base?: I): Checkpoint {
+    return Checkpoint.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Checkpoint>, I>>(object: I): Checkpoint {
+    const message = createBaseCheckpoint();
+    message.step = (object.step !== undefined && object.step !== null) ? BigInt(object.step) : 0n;
+    message.sha256 = object.sha256 ?? "";
+    message.sizeBytes = (object.sizeBytes !== undefined && object.sizeBytes !== null) ? BigInt(object.sizeBytes) : 0n;
+    return message;
+  },
+};
+
 function createBaseGrantRequest(): GrantRequest {
   return { name: "", sha256: "", sizeBytes: 0n };
 }
@@ -1256,6 +1417,9 @@ export const Done: MessageFns<Done> = {
       case "cancelled":
         Cancelled.encode(message.outcome.value, writer.uint32(26).fork()).join();
         break;
+      case "released":
+        Released.encode(message.outcome.value, writer.uint32(42).fork()).join();
+        break;
     }
     if (message.usage !== undefined) {
       Usage.encode(message.usage, writer.uint32(34).fork()).join();
@@ -1300,6 +1464,14 @@ export const Done: MessageFns<Done> = {
             message.outcome = { $case: "cancelled", value: Cancelled.decode(reader, reader.uint32()) };
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.outcome = { $case: "released", value: Released.decode(reader, reader.uint32()) };
+            continue;
+          }
           case 4: {
             if (tag !== 34) {
               break;
@@ -1328,6 +1500,8 @@ export const Done: MessageFns<Done> = {
         ? { $case: "failed", value: Failed.fromJSON(object.failed) }
         : isSet(object.cancelled)
         ? { $case: "cancelled", value: Cancelled.fromJSON(object.cancelled) }
+        : isSet(object.released)
+        ? { $case: "released", value: Released.fromJSON(object.released) }
         : undefined,
       usage: isSet(object.usage) ? Usage.fromJSON(object.usage) : undefined,
     };
@@ -1341,6 +1515,8 @@ export const Done: MessageFns<Done> = {
       obj.failed = Failed.toJSON(message.outcome.value);
     } else if (message.outcome?.$case === "cancelled") {
       obj.cancelled = Cancelled.toJSON(message.outcome.value);
+    } else if (message.outcome?.$case === "released") {
+      obj.released = Released.toJSON(message.outcome.value);
     }
     if (message.usage !== undefined) {
       obj.usage = Usage.toJSON(message.usage);
@@ -1369,6 +1545,12 @@ export const Done: MessageFns<Done> = {
       case "cancelled": {
         if (object.outcome?.value !== undefined && object.outcome?.value !== null) {
           message.outcome = { $case: "cancelled", value: Cancelled.fromPartial(object.outcome.value) };
+        }
+        break;
+      }
+      case "released": {
+        if (object.outcome?.value !== undefined && object.outcome?.value !== null) {
+          message.outcome = { $case: "released", value: Released.fromPartial(object.outcome.value) };
         }
         break;
       }
@@ -1693,6 +1875,82 @@ export const Cancelled: MessageFns<Cancelled> = {
   },
   fromPartial<I extends Exact<DeepPartial<Cancelled>, I>>(object: I): Cancelled {
     const message = createBaseCancelled();
+    message.lastStep = (object.lastStep !== undefined && object.lastStep !== null) ? BigInt(object.lastStep) : 0n;
+    return message;
+  },
+};
+
+function createBaseReleased(): Released {
+  return { lastStep: 0n };
+}
+
+export const Released: MessageFns<Released> = {
+  encode(message: Released, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.lastStep !== 0n) {
+      if (BigInt.asIntN(64, message.lastStep) !== message.lastStep) {
+        throw new globalThis.Error("value provided for field message.lastStep of type int64 too large");
+      }
+      writer.uint32(8).int64(message.lastStep);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Released {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReleased();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.lastStep = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Released {
+    return {
+      lastStep: isSet(object.lastStep)
+        ? BigInt(object.lastStep)
+        : isSet(object.last_step)
+        ? BigInt(object.last_step)
+        : 0n,
+    };
+  },
+
+  toJSON(message: Released): unknown {
+    const obj: any = {};
+    if (message.lastStep !== 0n) {
+      obj.lastStep = message.lastStep.toString();
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<Released>, I>>(base?: I): Released {
+    return Released.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Released>, I>>(object: I): Released {
+    const message = createBaseReleased();
     message.lastStep = (object.lastStep !== undefined && object.lastStep !== null) ? BigInt(object.lastStep) : 0n;
     return message;
   },

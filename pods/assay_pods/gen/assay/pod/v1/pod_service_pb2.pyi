@@ -8,7 +8,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class StartRunRequest(_message.Message):
-    __slots__ = ("run_id", "epoch", "capability", "spec", "spec_sha256", "inputs", "lease_ttl_ms", "beat_interval_ms", "hard_deadline_ms", "uploads_need_grants")
+    __slots__ = ("run_id", "epoch", "capability", "spec", "spec_sha256", "inputs", "lease_ttl_ms", "beat_interval_ms", "hard_deadline_ms", "resume_from", "micro_batch_divisor", "uploads_need_grants")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     CAPABILITY_FIELD_NUMBER: _ClassVar[int]
@@ -18,6 +18,8 @@ class StartRunRequest(_message.Message):
     LEASE_TTL_MS_FIELD_NUMBER: _ClassVar[int]
     BEAT_INTERVAL_MS_FIELD_NUMBER: _ClassVar[int]
     HARD_DEADLINE_MS_FIELD_NUMBER: _ClassVar[int]
+    RESUME_FROM_FIELD_NUMBER: _ClassVar[int]
+    MICRO_BATCH_DIVISOR_FIELD_NUMBER: _ClassVar[int]
     UPLOADS_NEED_GRANTS_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     epoch: int
@@ -28,8 +30,10 @@ class StartRunRequest(_message.Message):
     lease_ttl_ms: int
     beat_interval_ms: int
     hard_deadline_ms: int
+    resume_from: _run_pb2.Checkpoint
+    micro_batch_divisor: int
     uploads_need_grants: bool
-    def __init__(self, run_id: _Optional[str] = ..., epoch: _Optional[int] = ..., capability: _Optional[str] = ..., spec: _Optional[bytes] = ..., spec_sha256: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[Input, _Mapping]]] = ..., lease_ttl_ms: _Optional[int] = ..., beat_interval_ms: _Optional[int] = ..., hard_deadline_ms: _Optional[int] = ..., uploads_need_grants: _Optional[bool] = ...) -> None: ...
+    def __init__(self, run_id: _Optional[str] = ..., epoch: _Optional[int] = ..., capability: _Optional[str] = ..., spec: _Optional[bytes] = ..., spec_sha256: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[Input, _Mapping]]] = ..., lease_ttl_ms: _Optional[int] = ..., beat_interval_ms: _Optional[int] = ..., hard_deadline_ms: _Optional[int] = ..., resume_from: _Optional[_Union[_run_pb2.Checkpoint, _Mapping]] = ..., micro_batch_divisor: _Optional[int] = ..., uploads_need_grants: _Optional[bool] = ...) -> None: ...
 
 class Input(_message.Message):
     __slots__ = ("name", "sha256", "url", "size_bytes")

@@ -80,7 +80,8 @@ class PodServiceServicer:
         the first RenewRun. Repeating the call with the same run and epoch answers the same and starts nothing.
         Errors: RESOURCE_EXHAUSTED when no slot is free, ABORTED when a higher epoch of this run was seen,
         INVALID_ARGUMENT when the spec does not match its digest or names an unknown capability or step,
-        FAILED_PRECONDITION when an input is missing or does not match its digest.
+        FAILED_PRECONDITION when an input is missing or does not match its digest,
+        DATA_LOSS when resume_from is missing, does not match its digest or was written for another spec.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -95,7 +96,7 @@ class PodServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RenewRun(self, request, context):
-        """Acknowledges a beat: the run's lease was extended in the database. Carries a wish to cancel.
+        """Acknowledges a beat: the run's lease was extended in the database. Carries a wish to cancel or to release.
         Errors: NOT_FOUND when the pod does not hold that epoch.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -103,7 +104,7 @@ class PodServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CancelRun(self, request, context):
-        """Ends a run early. FENCED ends its process at once and says nothing more. Unknown runs answer OK.
+        """Ends an attempt early. FENCED ends its process at once and says nothing more. Unknown runs answer OK.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -14,6 +14,7 @@ class CancelMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CANCEL_MODE_SCORE_PARTIAL: _ClassVar[CancelMode]
     CANCEL_MODE_IMMEDIATE: _ClassVar[CancelMode]
     CANCEL_MODE_FENCED: _ClassVar[CancelMode]
+    CANCEL_MODE_RELEASE: _ClassVar[CancelMode]
 
 class ErrorClass(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -28,6 +29,7 @@ CANCEL_MODE_GRACEFUL: CancelMode
 CANCEL_MODE_SCORE_PARTIAL: CancelMode
 CANCEL_MODE_IMMEDIATE: CancelMode
 CANCEL_MODE_FENCED: CancelMode
+CANCEL_MODE_RELEASE: CancelMode
 ERROR_CLASS_UNSPECIFIED: ErrorClass
 ERROR_CLASS_BAD_INPUT: ErrorClass
 ERROR_CLASS_TRANSIENT: ErrorClass
@@ -36,7 +38,7 @@ ERROR_CLASS_POISON: ErrorClass
 ERROR_CLASS_UNKNOWN: ErrorClass
 
 class RunEvent(_message.Message):
-    __slots__ = ("run_id", "epoch", "sequence", "started", "beat", "progress", "log", "metric", "artifact", "done", "grant_request")
+    __slots__ = ("run_id", "epoch", "sequence", "started", "beat", "progress", "log", "metric", "artifact", "done", "checkpoint", "grant_request")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
@@ -47,6 +49,7 @@ class RunEvent(_message.Message):
     METRIC_FIELD_NUMBER: _ClassVar[int]
     ARTIFACT_FIELD_NUMBER: _ClassVar[int]
     DONE_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
     GRANT_REQUEST_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     epoch: int
@@ -58,8 +61,9 @@ class RunEvent(_message.Message):
     metric: Metric
     artifact: Artifact
     done: Done
+    checkpoint: Checkpoint
     grant_request: GrantRequest
-    def __init__(self, run_id: _Optional[str] = ..., epoch: _Optional[int] = ..., sequence: _Optional[int] = ..., started: _Optional[_Union[Started, _Mapping]] = ..., beat: _Optional[_Union[Beat, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., log: _Optional[_Union[Log, _Mapping]] = ..., metric: _Optional[_Union[Metric, _Mapping]] = ..., artifact: _Optional[_Union[Artifact, _Mapping]] = ..., done: _Optional[_Union[Done, _Mapping]] = ..., grant_request: _Optional[_Union[GrantRequest, _Mapping]] = ...) -> None: ...
+    def __init__(self, run_id: _Optional[str] = ..., epoch: _Optional[int] = ..., sequence: _Optional[int] = ..., started: _Optional[_Union[Started, _Mapping]] = ..., beat: _Optional[_Union[Beat, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., log: _Optional[_Union[Log, _Mapping]] = ..., metric: _Optional[_Union[Metric, _Mapping]] = ..., artifact: _Optional[_Union[Artifact, _Mapping]] = ..., done: _Optional[_Union[Done, _Mapping]] = ..., checkpoint: _Optional[_Union[Checkpoint, _Mapping]] = ..., grant_request: _Optional[_Union[GrantRequest, _Mapping]] = ...) -> None: ...
 
 class Started(_message.Message):
     __slots__ = ("device",)
@@ -113,6 +117,16 @@ class Artifact(_message.Message):
     size_bytes: int
     def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., sha256: _Optional[str] = ..., size_bytes: _Optional[int] = ...) -> None: ...
 
+class Checkpoint(_message.Message):
+    __slots__ = ("step", "sha256", "size_bytes")
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    step: int
+    sha256: str
+    size_bytes: int
+    def __init__(self, step: _Optional[int] = ..., sha256: _Optional[str] = ..., size_bytes: _Optional[int] = ...) -> None: ...
+
 class GrantRequest(_message.Message):
     __slots__ = ("name", "sha256", "size_bytes")
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -124,16 +138,18 @@ class GrantRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ..., sha256: _Optional[str] = ..., size_bytes: _Optional[int] = ...) -> None: ...
 
 class Done(_message.Message):
-    __slots__ = ("succeeded", "failed", "cancelled", "usage")
+    __slots__ = ("succeeded", "failed", "cancelled", "released", "usage")
     SUCCEEDED_FIELD_NUMBER: _ClassVar[int]
     FAILED_FIELD_NUMBER: _ClassVar[int]
     CANCELLED_FIELD_NUMBER: _ClassVar[int]
+    RELEASED_FIELD_NUMBER: _ClassVar[int]
     USAGE_FIELD_NUMBER: _ClassVar[int]
     succeeded: Succeeded
     failed: Failed
     cancelled: Cancelled
+    released: Released
     usage: Usage
-    def __init__(self, succeeded: _Optional[_Union[Succeeded, _Mapping]] = ..., failed: _Optional[_Union[Failed, _Mapping]] = ..., cancelled: _Optional[_Union[Cancelled, _Mapping]] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ...) -> None: ...
+    def __init__(self, succeeded: _Optional[_Union[Succeeded, _Mapping]] = ..., failed: _Optional[_Union[Failed, _Mapping]] = ..., cancelled: _Optional[_Union[Cancelled, _Mapping]] = ..., released: _Optional[_Union[Released, _Mapping]] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ...) -> None: ...
 
 class Succeeded(_message.Message):
     __slots__ = ("metrics", "content_sha256", "artifacts", "partial")
@@ -160,6 +176,12 @@ class Failed(_message.Message):
     def __init__(self, error_class: _Optional[_Union[ErrorClass, str]] = ..., code: _Optional[str] = ..., message: _Optional[str] = ..., stage: _Optional[str] = ...) -> None: ...
 
 class Cancelled(_message.Message):
+    __slots__ = ("last_step",)
+    LAST_STEP_FIELD_NUMBER: _ClassVar[int]
+    last_step: int
+    def __init__(self, last_step: _Optional[int] = ...) -> None: ...
+
+class Released(_message.Message):
     __slots__ = ("last_step",)
     LAST_STEP_FIELD_NUMBER: _ClassVar[int]
     last_step: int
