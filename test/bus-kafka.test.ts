@@ -10,10 +10,10 @@ import type { KafkaSettings } from "../src/bus/kafka-client.js";
 import { createTopics, DEAD_LETTERS } from "../src/bus/kafka-topics.js";
 import { newId } from "../src/domain/digest.js";
 import { type Message, topics } from "../src/domain/messages.js";
+import { assertInvariants } from "./faults/checker.js";
 import { busContract, testMessage } from "./support/bus-contract.js";
 import { DispatchRig } from "./support/dispatch.js";
 import { eventually } from "./support/eventually.js";
-import { assertInvariants } from "./support/invariants.js";
 import { brokerLane, freshBus, freshSpace, testBroker } from "./support/kafka.js";
 import { quietLog } from "./support/store.js";
 

@@ -3,10 +3,10 @@ import { describe, it } from "node:test";
 import pg from "pg";
 import { MemoryBus } from "../src/bus/memory.js";
 import { topics } from "../src/domain/messages.js";
+import { assertInvariants } from "./faults/checker.js";
 import { DispatchRig } from "./support/dispatch.js";
 import { eventually } from "./support/eventually.js";
 import { FaultyBus } from "./support/faulty-bus.js";
-import { assertInvariants } from "./support/invariants.js";
 import { seeded, testSeed } from "./support/seed.js";
 import { quietLog, type TestRun } from "./support/store.js";
 

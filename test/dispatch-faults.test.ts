@@ -3,9 +3,9 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { afterEach, describe, it } from "node:test";
+import { assertInvariants } from "./faults/checker.js";
 import { DispatchRig } from "./support/dispatch.js";
 import { eventually } from "./support/eventually.js";
-import { assertInvariants } from "./support/invariants.js";
 import { answerOf, type StubOutcome, type StubTask } from "./support/stub-pod.js";
 
 const rig = await DispatchRig.open();

@@ -4,9 +4,9 @@ import { canonicalJson, sha256 } from "../src/domain/digest.js";
 import { CancelMode, ErrorClass } from "../src/gen/assay/pod/v1/run.js";
 import { cancelExperiment } from "../src/store/cancel.js";
 import { runCountsOf } from "../src/store/experiments.js";
+import { assertInvariants } from "./faults/checker.js";
 import { DispatchRig } from "./support/dispatch.js";
 import { eventually } from "./support/eventually.js";
-import { assertInvariants } from "./support/invariants.js";
 import { answerOf, type StubOutcome, type StubTask } from "./support/stub-pod.js";
 
 const rig = await DispatchRig.open();

@@ -18,9 +18,9 @@ import {
 import type { ExperimentKey } from "../src/store/events.js";
 import { adoptLeases, noteNews, releaseLeases, renewLease, runStarted } from "../src/store/leases.js";
 import { Submitter } from "../src/store/submit.js";
+import { assertInvariants } from "./faults/checker.js";
 import { testDatabases } from "./support/databases.js";
 import { eventually } from "./support/eventually.js";
-import { assertInvariants } from "./support/invariants.js";
 import { submission, type TestRun, testPlan } from "./support/store.js";
 
 const databases = await testDatabases();
@@ -70,7 +70,16 @@ function complete(lease: Lease, text = "result", artifact?: string): Promise<End
 }
 
 function fail(lease: Lease, errorClass: Failure["errorClass"]): Promise<Ending> {
-  const failure: Failure = { errorClass, code: "TEST", message: "failed in a test", stage: null, used, events: [] };
+  // A pod that refuses a run has not worked on it.
+  const cost = errorClass === "OVERLOAD" ? null : used;
+  const failure: Failure = {
+    errorClass,
+    code: "TEST",
+    message: "failed in a test",
+    stage: null,
+    used: cost,
+    events: [],
+  };
   return locked(lease, (scope) => failAttempt(scope, lease, failure));
 }
 

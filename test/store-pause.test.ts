@@ -4,8 +4,8 @@ import { AssayError } from "../src/errors.js";
 import { cancelExperiment } from "../src/store/cancel.js";
 import type { ExperimentKey } from "../src/store/events.js";
 import { pauseExperiment, resumeExperiment } from "../src/store/pause.js";
+import { assertInvariants } from "./faults/checker.js";
 import { testDatabases } from "./support/databases.js";
-import { assertInvariants } from "./support/invariants.js";
 import { LeaseRig } from "./support/lease-rig.js";
 
 const databases = await testDatabases();

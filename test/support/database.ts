@@ -4,6 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
 import { type DatabaseAccess, EmbeddedPostgres } from "../../src/embedded/postgres.js";
+import { databasePasswords } from "../../src/embedded/secrets.js";
+
+/** Settings of the logins of a test's database, the administrator's among them. */
+export interface TestAccess extends DatabaseAccess {
+  /** Sees and may do everything: how tests look at all tenants at once, and how they plant what must not be. */
+  readonly admin: DatabaseAccess["owner"];
+}
 
 /** Names the data folder of a server that `run-with-postgres` keeps for the whole test run. */
 export const sharedServerVariable = "ASSAY_TEST_POSTGRES";
@@ -27,17 +34,24 @@ export async function temporaryServer(): Promise<{
  * An empty database for the calling test file, dropped after its last test. The server is the test run's, or one of its
  * own where the file is run by itself. Call it at the top of the file: in a hook, the end of the hook would be the end of it.
  */
-export async function freshDatabase(): Promise<DatabaseAccess> {
+export async function freshDatabase(): Promise<TestAccess> {
   const shared = process.env[sharedServerVariable];
   const name = `test_${randomBytes(6).toString("hex")}`;
   if (shared === undefined) {
-    const { server, end } = await temporaryServer();
+    const { server, dataDir, end } = await temporaryServer();
     after(end);
     await server.createDatabase(name);
-    return server.access(name);
+    return withAdmin(server.access(name), dataDir);
   }
   const server = await EmbeddedPostgres.start({ dataDir: shared, durable: false });
   await server.createDatabase(name);
   after(() => server.dropDatabase(name));
-  return server.access(name);
+  return withAdmin(server.access(name), shared);
+}
+
+function withAdmin(access: DatabaseAccess, dataDir: string): TestAccess {
+  return {
+    ...access,
+    admin: { ...access.owner, user: "assay_admin", password: databasePasswords(dataDir).assay_admin },
+  };
 }

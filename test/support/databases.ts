@@ -2,15 +2,14 @@ import { randomUUID } from "node:crypto";
 import { after } from "node:test";
 import pg from "pg";
 import type { Caller } from "../../src/domain/tenant.js";
-import type { DatabaseAccess } from "../../src/embedded/postgres.js";
 import { AppDatabase, WorkDatabase } from "../../src/store/database.js";
 import { migrate } from "../../src/store/migrate.js";
-import { freshDatabase } from "./database.js";
+import { freshDatabase, type TestAccess } from "./database.js";
 import { migrationsFolder, quietLog, seedTenant } from "./store.js";
 
 /** A migrated database with one tenant and both handles, for a test file. */
 export interface TestDatabases {
-  readonly access: DatabaseAccess;
+  readonly access: TestAccess;
   readonly app: AppDatabase;
   readonly work: WorkDatabase;
   readonly caller: Caller;

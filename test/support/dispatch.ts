@@ -73,9 +73,9 @@ export class DispatchRig {
     return dispatcher;
   }
 
-  /** Submits a plan of these runs and gives the experiment's id. */
-  async submit(runs: readonly TestRun[]): Promise<string> {
-    return (await this.submitter.submit(submission(this.databases.caller, testPlan(runs)))).experimentId;
+  /** Submits a plan of these runs, under a key of its own unless one is given, and gives the experiment's id. */
+  async submit(runs: readonly TestRun[], key?: string): Promise<string> {
+    return (await this.submitter.submit(submission(this.databases.caller, testPlan(runs), key))).experimentId;
   }
 
   /** The states of the experiment's runs, by position. */
