@@ -223,3 +223,6 @@ grant update (last_step, resumed_from_step) on attempt to assay_work;
 grant delete on checkpoint, artifact to assay_work;
 grant update (copies) on inbox to assay_work;
 grant delete on cost_note, share_entry, event, run_event to assay_work;
+
+-- Every role looks at its start whether the database is the one that it was written for.
+grant select on migration_checksum to assay_app, assay_work;

@@ -13,13 +13,19 @@ const onPinnedNode = (script, args) => runToEnd(pinnedNode, ["--enable-source-ma
 
 const verbs = {
   start,
-  topics: (args) => onPinnedNode(compiled("src", "cli", "main.js"), ["topics", ...args]),
-  demo: (args) => onPinnedNode(compiled("src", "cli", "main.js"), ["demo", ...args]),
+  topics: (args) => assay(["topics", ...args]),
+  demo: (args) => assay(["demo", ...args]),
+  assay,
   bench,
   build: () => 0,
   test,
   check,
 };
+
+/** Any command of `assay`: a role of the service, demo or topics. */
+function assay(args) {
+  return onPinnedNode(compiled("src", "assay.js"), args);
+}
 
 /** The service; with --kafka its bus is a broker that is started beside it and ends with it. */
 async function start(args) {

@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { createTopics, type TopicShape } from "./bus/kafka-topics.js";
-import { readConfig } from "./config.js";
+import { requireKafka } from "./config/kafka.js";
+import { Settings } from "./config/settings.js";
 import { AssayError, catalogue } from "./errors.js";
 import { jsonLog, reasonOf } from "./log.js";
 
@@ -41,10 +42,8 @@ async function main(args: readonly string[]): Promise<void> {
     process.stdout.write(usage);
     return;
   }
-  const { kafka } = readConfig(process.env);
-  if (kafka === undefined) {
-    throw new AssayError("CONFIG_INVALID", "ASSAY_KAFKA_BROKERS: wanted host:port of a broker, but got none");
-  }
+  const settings = new Settings(process.env);
+  const kafka = settings.checked(requireKafka(settings));
   const log = jsonLog("bus", (line) => void process.stderr.write(`${line}\n`));
   for (const { name, partitions, created } of await createTopics(kafka, shape, log)) {
     process.stdout.write(`${created ? "made" : "kept"} ${name}, ${partitions} partitions\n`);

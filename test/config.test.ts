@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readConfig } from "../src/config.js";
+import { readConfig } from "../src/config/embedded.js";
 import { AssayError } from "../src/errors.js";
 
 test("an empty environment gives the documented defaults", () => {

@@ -34,9 +34,11 @@ describe("import directions", () => {
   const planted: readonly [string, string, string][] = [
     ["src/domain/planted.ts", 'export { connect } from "../store/database.js";', "domain may not import store"],
     ["src/api/run/planted.ts", 'import { Relay } from "../../relay/relay.js";', "api may not import relay"],
-    ["src/store/planted.ts", 'import type { Config } from "../config.js";', "store may not import config"],
+    ["src/store/planted.ts", 'import type { Config } from "../config/embedded.js";', "store may not import config"],
     ["src/dispatch/planted.ts", 'const { start } = await import("../main.js");', "dispatch may not import main"],
     ["src/bus/planted.ts", 'import { main } from "../topics.js";', "bus may not import topics"],
+    ["src/api/planted.ts", 'import { Life } from "../roles/life.js";', "api may not import roles"],
+    ["src/config/planted.ts", 'import { newId } from "../domain/digest.js";', "config may not import domain"],
     ["src/dispatch/planted.ts", 'import { Kafka } from "kafkajs";', "kafkajs is used only in"],
     ["src/relay/planted.ts", 'import pg from "pg";', "pg is used only in"],
     ["src/api/planted.ts", 'import {\n  credentials,\n} from "@grpc/grpc-js";', "@grpc/grpc-js is used only in"],

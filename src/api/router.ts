@@ -24,13 +24,20 @@ export interface RouterParts {
 /** Sends each request to what answers it. Only the console's files and the health paths are there without a key. */
 export class Router {
   readonly #parts: RouterParts;
+  #isLeaving = false;
 
   constructor(parts: RouterParts) {
     this.#parts = parts;
   }
 
+  /** From now on every answer is the last one on its connection. */
+  leave(): void {
+    this.#isLeaving = true;
+  }
+
   /** Answers a request, whatever happens. */
   async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (this.#isLeaving) response.setHeader("connection", "close");
     response.setHeader("x-content-type-options", "nosniff");
     try {
       const url = new URL(request.url ?? "/", "http://localhost");

@@ -69,6 +69,8 @@ export interface ApiOptions {
 export interface Api {
   readonly port: number;
   readonly url: string;
+  /** Asks clients to make their next connection elsewhere; requests are answered as before. */
+  leave(): void;
   /** Stops listening, ends subscriptions and waits for requests that are being answered. */
   close(): Promise<void>;
 }
@@ -119,11 +121,14 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   return {
     port,
     url,
+    leave: () => router.leave(),
     close: async () => {
+      const answered = closed(server);
       await subscription.close();
-      watch.close();
+      // In this order: a subscription whose events merely ended would look complete to its client.
       await subscriptions.close();
-      await closed(server);
+      watch.close();
+      await answered;
       await apollo.stop();
     },
   };

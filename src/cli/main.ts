@@ -8,10 +8,18 @@ import { demo } from "./demo.js";
 
 const usage = `Usage: assay <command>
 
-  demo    runs a small robustness experiment on this machine and prints its report
-  topics  makes Kafka's topics on the brokers of ASSAY_KAFKA_BROKERS
+  demo        runs a small robustness experiment on this machine and prints its report
+  topics      makes Kafka's topics on the brokers of ASSAY_KAFKA_BROKERS
 
-assay <command> --help says more.
+Roles of a service in several processes, each of which may run many times; docs/running.md has their variables:
+
+  migrate     brings the database up and ends; --key-file FILE makes a first key
+  gateway     accepts requests and answers them
+  relay       publishes what was accepted
+  dispatcher  gives runs to pods
+  pod         works on runs
+
+assay <command> --help says more of the first two.
 `;
 
 /** Does the command and gives its exit code. */
@@ -22,7 +30,7 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
   }
   if (command === "topics") return await program("topics.js", args);
   if (command !== "demo") {
-    process.stderr.write(`wanted the command demo or topics, but got ${command}\n\n${usage}`);
+    process.stderr.write(`wanted one of the commands below, but got ${command}\n\n${usage}`);
     return 64;
   }
   const options = parseDemoArguments(args);

@@ -14,7 +14,7 @@ import { claimFor } from "./claims.js";
 import { ExperimentWriter } from "./experiment-writer.js";
 import { Inbox } from "./inbox.js";
 import { News } from "./news.js";
-import type { PodTask } from "./pod.js";
+import type { PodTask, PodTls } from "./pod.js";
 import { type PodDirectory, Pods } from "./pods.js";
 import { Ticker } from "./ticker.js";
 
@@ -23,6 +23,8 @@ export interface DispatcherOptions {
   readonly database: WorkDatabase;
   readonly bus: Bus;
   readonly pods: PodDirectory;
+  /** How it shows itself to pods and knows them; without it connections are plain. */
+  readonly podTls?: PodTls;
   readonly artifacts: Pick<ArtifactStore, "verify" | "remove">;
   readonly log: Log;
   /** Times of leases; defaults: 30 s to live, beats every 5 s, calls 5 s, runs without bound. */
@@ -57,16 +59,23 @@ export class Dispatcher {
   private refreshPods = (): void => undefined;
   private passCancelsNow = (): void => undefined;
   private stopping = false;
+  private lookedMs = performance.now();
 
   constructor(private readonly options: DispatcherOptions) {
-    const { database, artifacts, log } = options;
+    const { database, artifacts, log, podTls } = options;
     this.times = { ...defaultTimes, ...options.times };
-    this.pods = new Pods(options.pods, log, { deadlineMs: this.times.callMs, answered: () => this.wakeUp() });
+    const answered = (): void => this.wakeUp();
+    this.pods = new Pods(options.pods, log, { deadlineMs: this.times.callMs, answered, tls: podTls });
     this.ticker = new Ticker(log);
     this.inbox = new Inbox(database, CONSUMER);
     const writer = new ExperimentWriter(database);
     const news = new News(writer, log, options.newsMs ?? 500);
     this.parts = { dispatcherId: this.id, database, writer, news, artifacts, log, times: this.times };
+  }
+
+  /** When it last looked for runs to claim, by `performance.now`. */
+  get lastLookMs(): number {
+    return this.lookedMs;
   }
 
   /** Announces itself and begins to work. */
@@ -80,7 +89,10 @@ export class Dispatcher {
     this.ticker.every("beat of the dispatcher", dispatcherBeatMs, () => this.beat(dispatcherBeatMs));
     this.refreshPods = this.ticker.every("look at the pods", pollMs, () => this.pods.refresh());
     this.passCancelsNow = this.ticker.every("cancels", pollMs, () => this.passCancels());
-    this.wakeUp = this.ticker.every("claim", pollMs, () => this.look());
+    this.wakeUp = this.ticker.every("claim", pollMs, async () => {
+      await this.look();
+      this.lookedMs = performance.now();
+    });
     this.ticker.every("sweep of leases", this.times.ttlMs / 3, () => this.sweep());
     this.ticker.every("reconciliation", 30_000, () => this.reconcile());
     // Reads both tables whole, so not often.

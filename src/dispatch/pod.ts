@@ -1,5 +1,6 @@
 import {
   type CallOptions,
+  type ChannelCredentials,
   type ClientReadableStream,
   credentials,
   Metadata,
@@ -118,12 +119,28 @@ export type PodOutcome =
     }
   | { readonly kind: "CANCELLED" | "RELEASED"; readonly lastStep: number };
 
+/** PEM texts for connections on which both sides show a certificate. */
+export interface PodTls {
+  /** The authority that pods' certificates must come from. */
+  readonly ca: Buffer;
+  /** Our certificate chain. */
+  readonly cert: Buffer;
+  readonly key: Buffer;
+  /** The name that pods' certificates must be for; the host that is dialled where it is undefined. */
+  readonly serverName: string | undefined;
+}
+
 /** A pod that can be talked to. Every call has a deadline, and failures are PodErrors. */
 export class PodClient {
   private readonly client: PodServiceClient;
 
-  constructor(readonly address: string) {
-    this.client = new PodServiceClient(address, credentials.createInsecure(), {
+  constructor(
+    readonly address: string,
+    tls?: PodTls,
+  ) {
+    const { serverName } = tls ?? {};
+    this.client = new PodServiceClient(address, credentialsOf(tls), {
+      ...(serverName === undefined ? {} : { "grpc.ssl_target_name_override": serverName }),
       // A connection of its own, so that closing this client says nothing about another one to the same address.
       "grpc.use_local_subchannel_pool": 1,
       "grpc.initial_reconnect_backoff_ms": 100,
@@ -207,6 +224,10 @@ export class PodClient {
   close(): void {
     this.client.close();
   }
+}
+
+function credentialsOf(tls: PodTls | undefined): ChannelCredentials {
+  return tls === undefined ? credentials.createInsecure() : credentials.createSsl(tls.ca, tls.key, tls.cert);
 }
 
 const noMetadata = new Metadata();

@@ -1,5 +1,5 @@
 import { type Log, reasonOf } from "../log.js";
-import { PodClient, type PodDescription } from "./pod.js";
+import { PodClient, type PodDescription, type PodTls } from "./pod.js";
 
 /** Says which pods there should be. The answer may change at any time: an embedded pod comes back on another port. */
 export interface PodDirectory {
@@ -14,9 +14,20 @@ export interface FreePod {
   readonly freeSlots: number;
 }
 
+/** How pods are asked. */
+export interface PodsOptions {
+  readonly deadlineMs: number;
+  /** Told whenever a pod has answered. */
+  readonly answered: () => void;
+  /** Undefined for plain connections. */
+  readonly tls?: PodTls | undefined;
+}
+
 interface Known {
   readonly client: PodClient;
   description: PodDescription | undefined;
+  /** Whether it was said that the pod does not answer, so that it is said once. */
+  isMissed: boolean;
   /** Attempts of ours that the pod's free slots did not count yet when it was last asked. */
   mine: number;
   /** How often that number changed. */
@@ -34,7 +45,7 @@ export class Pods {
   constructor(
     private readonly directory: PodDirectory,
     private readonly log: Log,
-    private readonly options: { readonly deadlineMs: number; readonly answered: () => void },
+    private readonly options: PodsOptions,
   ) {}
 
   /** Asks the directory for the pods, and every pod for its slots. Waits for no pod: `answered` tells of each that does. */
@@ -95,8 +106,9 @@ export class Pods {
     const found = this.known.get(address);
     if (found !== undefined) return found;
     const made = {
-      client: new PodClient(address),
+      client: new PodClient(address, this.options.tls),
       description: undefined,
+      isMissed: false,
       mine: 0,
       turns: 0,
       foreign: 0,
@@ -121,11 +133,13 @@ export class Pods {
         this.log.info("pod answers", { address: pod.client.address, podId, device, slots });
       }
       pod.description = description;
+      pod.isMissed = false;
       this.options.answered();
     } catch (error) {
-      if (pod.description !== undefined) {
+      if (!pod.isMissed) {
         this.log.warn("pod does not answer", { address: pod.client.address, reason: reasonOf(error) });
       }
+      pod.isMissed = true;
       pod.description = undefined;
     }
     pod.asking = false;

@@ -1,13 +1,10 @@
-import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import type { Readable, Writable } from "node:stream";
 import { setTimeout as pause } from "node:timers/promises";
-import { AssayError } from "../errors.js";
 import { type Log, reasonOf } from "../log.js";
 import { addressIn, relayLine } from "./pod-lines.js";
+import { type PodProcess, podPython, spawnPod } from "./pod-process.js";
 import { projectFolder } from "./project.js";
 
 /** What the local pod is started with. */
@@ -25,8 +22,6 @@ export interface LocalPodOptions {
   readonly onAddress: (address: string | undefined) => void;
 }
 
-type PodProcess = ChildProcessByStdio<Writable, Readable, Readable>;
-
 const firstPauseMs = 250;
 const longestPauseMs = 10_000;
 /** A pod that lived so long was well: the next one is started without delay. */
@@ -35,18 +30,11 @@ const wellAfterMs = 60_000;
 /** A Python pod on this machine, kept up until it is closed. It dies with this process: its stdin is a pipe that we hold. */
 export class LocalPod {
   private readonly closing = new AbortController();
-  private readonly python: string;
   private child: PodProcess | undefined;
   private readonly loop: Promise<void>;
 
   private constructor(private readonly options: LocalPodOptions) {
-    this.python = join(projectFolder(), ".venv", "bin", "python");
-    if (!existsSync(this.python)) {
-      throw new AssayError(
-        "SETUP_FAILED",
-        `wanted a Python environment at ${this.python}, but it is not there: run npm run build`,
-      );
-    }
+    podPython(); // said at once, not by the first pod
     this.loop = this.keepUp();
   }
 
@@ -84,7 +72,7 @@ export class LocalPod {
 
   /** One pod from start to end; gives why it ended. */
   private async oneLife(): Promise<string> {
-    const child = this.spawnPod();
+    const child = this.spawn();
     this.child = child;
     child.stdin.on("error", () => undefined); // the pipe breaks when the pod dies, which `exit` tells
     createInterface({ input: child.stderr }).on("line", (line) => relayLine(line, this.options.log));
@@ -99,35 +87,10 @@ export class LocalPod {
     }
   }
 
-  private spawnPod(): PodProcess {
-    const root = projectFolder();
-    const cache = this.options.cacheDir ?? join(root, ".cache", "models");
-    for (const folder of [cache, this.options.artifactsDir]) mkdirSync(folder, { recursive: true });
-    const where = ["--listen", "127.0.0.1:0", "--artifacts", this.options.artifactsDir, "--cache", cache];
-    const args = [
-      "-m",
-      "assay_pods.server",
-      ...where,
-      "--slots",
-      String(this.options.slots),
-      "--parent-pipe",
-      ...(this.options.arguments ?? []),
-    ];
-    return spawn(this.python, args, {
-      cwd: root,
-      stdio: ["pipe", "pipe", "pipe"],
-      // A group of its own: Ctrl-C in a terminal reaches the service alone, which then ends the pod in order.
-      detached: true,
-      env: {
-        ...process.env,
-        PYTHONPATH: join(root, "pods"),
-        PYTHONUNBUFFERED: "1",
-        OMP_WAIT_POLICY: "PASSIVE",
-        HF_HUB_DISABLE_TELEMETRY: "1",
-        TOKENIZERS_PARALLELISM: "false",
-        TQDM_DISABLE: "1", // progress bars are for terminals
-      },
-    });
+  private spawn(): PodProcess {
+    const { artifactsDir, cacheDir = join(projectFolder(), ".cache", "models"), slots } = this.options;
+    const args = ["--listen", "127.0.0.1:0", "--slots", String(slots), ...(this.options.arguments ?? [])];
+    return spawnPod(args, { artifactsDir, cacheDir });
   }
 
   private heard(line: string): void {

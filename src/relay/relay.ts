@@ -23,8 +23,14 @@ export class Relay {
   private readonly wakeUp = new Wake();
   private stopped = false;
   private loop: Promise<void> = Promise.resolve();
+  private lookedMs = performance.now();
 
   constructor(private readonly options: RelayOptions) {}
+
+  /** When it last looked into the outbox and could publish what it found, by `performance.now`. */
+  get lastLookMs(): number {
+    return this.lookedMs;
+  }
 
   /** Begins to publish. */
   start(): void {
@@ -59,7 +65,9 @@ export class Relay {
     const { log, pollMs = 1000 } = this.options;
     while (!this.stopped) {
       try {
-        if ((await this.publishBatch()) === 0) await this.wakeUp.wait(pollMs);
+        const published = await this.publishBatch();
+        this.lookedMs = performance.now();
+        if (published === 0) await this.wakeUp.wait(pollMs);
       } catch (error) {
         log.error("messages could not be published", { reason: reasonOf(error) });
         await this.wakeUp.wait(pollMs);

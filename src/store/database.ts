@@ -3,20 +3,14 @@ import { DataSource, type EntityManager } from "typeorm";
 import { AssayError } from "../errors.js";
 import { type Log, reasonOf } from "../log.js";
 import { isConnectionFailure, isRetriable } from "./failures.js";
+import { Listener } from "./listener.js";
+import { type Login, sourceSettings } from "./login.js";
 import { checkSafety } from "./safety.js";
 import { tables } from "./tables.js";
 import { type Statement, Transaction } from "./transaction.js";
 
+export type { Login } from "./login.js";
 export { statement, Transaction } from "./transaction.js";
-
-/** Settings of one login. */
-export interface Login {
-  readonly host: string;
-  readonly port: number;
-  readonly database: string;
-  readonly user: string;
-  readonly password: string;
-}
 
 /** How a database handle is opened. */
 export interface DatabaseOptions {
@@ -100,16 +94,11 @@ export class WorkDatabase {
   }
 
   /**
-   * Calls back at every notification of the channel, until `close` of the answer. Notifications may be lost (a connection
-   * that breaks stays broken): whoever listens must look by itself now and then.
+   * Calls back at every notification of the channel, until `close` of the answer. The connection is made anew when it breaks;
+   * notifications may be lost meanwhile, so whoever listens must look by itself now and then.
    */
-  async listen(channel: string, heard: () => void): Promise<{ close: () => Promise<void> }> {
-    const client = new pg.Client(this.login);
-    client.on("error", (error) => this.log.warn("listening connection broke", { channel, reason: reasonOf(error) }));
-    client.on("notification", heard);
-    await client.connect();
-    await client.query(`listen ${client.escapeIdentifier(channel)}`);
-    return { close: () => client.end() };
+  listen(channel: string, heard: () => void): Promise<{ close: () => Promise<void> }> {
+    return asStoreFailure(() => Listener.open(this.login, { channel, heard, log: this.log }));
   }
 
   /** Closes every connection. */
@@ -133,12 +122,7 @@ class Pool {
   static async open(options: DatabaseOptions): Promise<Pool> {
     const { login, log } = options;
     const source = new DataSource({
-      type: "postgres",
-      host: login.host,
-      port: login.port,
-      database: login.database,
-      username: login.user,
-      password: login.password,
+      ...sourceSettings(login),
       poolSize: options.poolSize ?? 8,
       entities: [...tables],
       poolErrorHandler: (error) => log.warn("idle database connection broke", { reason: reasonOf(error) }),
@@ -149,7 +133,9 @@ class Pool {
         statement_timeout: 60_000,
       },
     });
-    await asStoreFailure(() => source.initialize());
+    await asStoreFailure(() => source.initialize()).catch((error: unknown) => {
+      throw refusedLogin(login, error);
+    });
     return new Pool(source, options);
   }
 
@@ -252,6 +238,13 @@ const INT8_OID = 20;
 /** bigint columns here are sizes and sequences, all below 2^53, so they become numbers. */
 function getTypeParser(oid: number, format?: "text" | "binary"): (value: string) => unknown {
   return oid === INT8_OID ? Number : pg.types.getTypeParser(oid, format === "binary" ? "text" : format);
+}
+
+/** A server that answers and lets nobody in: a wrong password, no such database, a certificate that is not to be trusted. */
+function refusedLogin({ host, port, database, user }: Login, error: unknown): unknown {
+  if (error instanceof AssayError) return error;
+  const text = `wanted to log in to database ${database} at ${host}:${port} as ${user}, but got: ${reasonOf(error)}`;
+  return new AssayError("SETUP_FAILED", text, { cause: error });
 }
 
 /** What the connection does to us becomes STORE_UNAVAILABLE; everything else passes as it is. */

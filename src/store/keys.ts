@@ -7,7 +7,8 @@ import { isSecret, type KeyParts, newKey, parseKey, secretDigest } from "../doma
 import type { ApiKey, Caller, Project, Scope } from "../domain/tenant.js";
 import { scopes } from "../domain/tenant.js";
 import { AssayError } from "../errors.js";
-import { type Login, statement, type Transaction } from "./database.js";
+import { statement, type Transaction } from "./database.js";
+import { clientSettings, type Login } from "./login.js";
 import { apiKeyTable, projectTable } from "./tables.js";
 
 const findApiKey = statement(
@@ -64,7 +65,7 @@ export const localTenant = {
 export async function ensureLocalTenant(owner: Login, keyFile: string): Promise<void> {
   const written = await readKey(keyFile);
   const key = written ?? newKey();
-  const client = new pg.Client(owner);
+  const client = new pg.Client(clientSettings(owner));
   await client.connect();
   try {
     await client.query("begin");

@@ -3,10 +3,10 @@ import { join } from "node:path";
 import { DataSource, type Logger, type MigrationInterface, type QueryRunner } from "typeorm";
 import { sha256 } from "../domain/digest.js";
 import { AssayError } from "../errors.js";
-import type { Login } from "./database.js";
+import { type Login, sourceSettings } from "./login.js";
 
 /** A numbered SQL file. Once it ran anywhere it never changes; its checksum is kept in the database. */
-interface SqlFile {
+export interface SqlFile {
   readonly name: string;
   readonly number: number;
   readonly sql: string;
@@ -23,12 +23,7 @@ const FILE_NAME = /^(\d{4})-[a-z0-9-]+\.sql$/;
 export async function migrate(owner: Login, folder: string): Promise<string[]> {
   const files = readMigrations(folder);
   const source = new DataSource({
-    type: "postgres",
-    host: owner.host,
-    port: owner.port,
-    database: owner.database,
-    username: owner.user,
-    password: owner.password,
+    ...sourceSettings(owner),
     migrationsTableName: "migration",
     logger: silent,
     migrations: files.map(migrationClass),
@@ -49,7 +44,7 @@ export async function migrate(owner: Login, folder: string): Promise<string[]> {
 }
 
 /** The folder's migrations in the order of their numbers. */
-function readMigrations(folder: string): SqlFile[] {
+export function readMigrations(folder: string): SqlFile[] {
   const files = readdirSync(folder)
     .sort()
     .map((file, index) => {
