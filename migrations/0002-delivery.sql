@@ -148,6 +148,22 @@ create table ledger (
 create index ledger_by_time on ledger (tenant_id, at);
 create index ledger_by_experiment on ledger (experiment_id);
 
+-- ---------------------------------------------------------------- waves
+-- Work that was added to an experiment after it was accepted. What was asked for at first stays in its spec as it was.
+create table wave (
+  tenant_id uuid not null,
+  id uuid not null,                         -- a replay of dead letters has one in each of their experiments
+  experiment_id uuid not null,
+  kind text not null check (kind in ('RETRY', 'REPLAY', 'EXTENSION')),
+  body jsonb not null,                      -- RETRY, REPLAY {runIds}; EXTENSION {addSeeds, addSpuriousness}
+  requested_by uuid not null,
+  at timestamptz(3) not null default now(),
+  primary key (tenant_id, id, experiment_id),
+  foreign key (tenant_id, experiment_id) references experiment,
+  foreign key (tenant_id, requested_by) references api_key
+);
+create index wave_by_experiment on wave (experiment_id, at);
+
 -- ---------------------------------------------------------------- dead letters
 -- One for each time that a run became DEAD. It stays after a replay, as its history.
 create table dead_letter (
@@ -195,7 +211,7 @@ do $$
 declare
   t text;
 begin
-  foreach t in array array['checkpoint', 'quota', 'share', 'share_entry', 'cost_note', 'typical_cost', 'ledger', 'dead_letter'] loop
+  foreach t in array array['checkpoint', 'quota', 'share', 'share_entry', 'cost_note', 'typical_cost', 'ledger', 'dead_letter', 'wave'] loop
     execute format('alter table %I enable row level security', t);
     execute format('alter table %I force row level security', t);
     execute format('create policy one_tenant on %I to assay_app, assay_owner
@@ -206,6 +222,8 @@ begin
 end $$;
 
 grant select on checkpoint, quota, share, typical_cost, ledger, dead_letter to assay_app;
+grant select, insert on wave to assay_app;
+grant select on wave to assay_work;
 grant update (replayed_at, purged_at, last_error, log_tail) on dead_letter to assay_app;
 grant update (paused_at, cancelled_by, total_runs, stage_count) on experiment to assay_app;
 grant update (paused_at) on experiment to assay_work;

@@ -153,6 +153,10 @@ const plants: Readonly<Record<string, string>> = {
     "delete from artifact where sha256 = (select min(sha256) from run_artifact)",
   "open_runs counts the runs of the stage that have not ended": "update experiment set open_runs = 1",
   "an experiment has ended if, and only if, all its runs have": "update experiment set ended_at = null",
+  "an experiment counts the runs that were not superseded": "update experiment set total_runs = total_runs + 1",
+  "a superseded run is over or being stopped, and its successor is a run of the same step and experiment": `update run set superseded_by = ${cancelledRun} where id = ${succeeded}`,
+  "what is in the queue or at work stands in the open stage, and what waits for its stage behind it": `update run set terminal_at = null, state = 'QUEUED', stage = 7 where id = ${succeeded}`,
+  "a run is DEAD if, and only if, its last attempt left a dead letter that was not replayed": `update run set state = 'DEAD' where id = ${cancelledRun}`,
   "event sequences have no gap and end before the next one": "delete from event where seq = 2",
   "the last event of a run says its state": `
     delete from event where run_id = ${succeeded} and body ->> 'state' = 'SUCCEEDED'`,

@@ -23,17 +23,30 @@ const words: Readonly<Record<Verb, string>> = {
   SET_PRIORITY: "given another priority",
 };
 
-/** Throws STATE_CONFLICT where an experiment in this state does not allow the verb. */
-export function demandState(verb: Verb, state: ExperimentState): void {
-  if (allowedStates[verb].includes(state)) return;
-  throw stateConflict(`an experiment to be ${words[verb]}`, state, allowedStates[verb]);
+/** What is asked of an experiment before a verb is done. */
+export interface Controlled {
+  readonly state: ExperimentState;
+  readonly cancelRequestedAt: Date | null;
+}
+
+/** Throws STATE_CONFLICT where an experiment does not allow the verb. One that was cancelled allows none, however it ended. */
+export function demandState(verb: Verb, { state, cancelRequestedAt }: Controlled): void {
+  const cancelled = cancelRequestedAt !== null;
+  if (!cancelled && allowedStates[verb].includes(state)) return;
+  const wanted = `an experiment to be ${words[verb]}, not cancelled and`;
+  throw stateConflict({ wanted }, state, allowedStates[verb]);
 }
 
 /** A conflict that names the state that was found and those that would have done. */
-export function stateConflict(wanted: string, currentState: string, allowedFrom: readonly string[]): AssayError {
+export function stateConflict(
+  { wanted, path = [] }: { readonly wanted: string; readonly path?: readonly string[] },
+  currentState: string,
+  allowedFrom: readonly string[],
+): AssayError {
+  const place = path.length === 0 ? "" : `${path.join(".")}: `;
   return new AssayError(
     "STATE_CONFLICT",
-    `wanted ${wanted} in one of the states ${allowedFrom.join(", ")}, but it is ${currentState}`,
-    { detail: { currentState, allowedFrom } },
+    `${place}wanted ${wanted} in one of the states ${allowedFrom.join(", ")}, but it is ${currentState}`,
+    { path, detail: { currentState, allowedFrom } },
   );
 }

@@ -8,12 +8,14 @@ import { statement, type Transaction } from "./transaction.js";
 export interface Cancellation {
   readonly mode: CancelMode;
   readonly reason: string | null;
+  /** The key that asks; none where no user does. */
+  readonly requestedBy?: string;
 }
 
 const request = statement(
   "cancel-request",
   `update experiment set cancel_mode = $3, cancel_reason = coalesce($4, cancel_reason),
-                         cancel_requested_at = coalesce(cancel_requested_at, now())
+                         cancel_requested_at = coalesce(cancel_requested_at, now()), cancelled_by = coalesce(cancelled_by, $5)
    where tenant_id = $1 and id = $2`,
 );
 
@@ -21,7 +23,7 @@ const request = statement(
 const cancelRuns = statement(
   "cancel-runs",
   `update run set
-     cancel_mode = $3, state_reason = 'USER_REQUEST',
+     cancel_mode = $3, state_reason = 'USER_REQUEST', release_reason = null,
      state = case when state in ('LEASED', 'RUNNING', 'CANCELLING') then 'CANCELLING' else 'CANCELLED' end,
      terminal_at = case when state in ('LEASED', 'RUNNING', 'CANCELLING') then null else now() end
    where tenant_id = $1 and experiment_id = $2
@@ -44,7 +46,7 @@ export async function cancelExperiment(tx: Transaction, key: ExperimentKey, want
   if (experiment === null || experiment.endedAt !== null) return false;
   const { cancelMode } = experiment;
   if (cancelMode !== null && (cancelMode === wanted.mode || wanted.mode !== "IMMEDIATE")) return false;
-  await tx.run(request, [key.tenantId, key.experimentId, wanted.mode, wanted.reason]);
+  await tx.run(request, [key.tenantId, key.experimentId, wanted.mode, wanted.reason, wanted.requestedBy ?? null]);
   const runs = await tx.rows<CancelledRow>(cancelRuns, [key.tenantId, key.experimentId, wanted.mode]);
   const first: NewEvent = { runId: null, kind: "EXPERIMENT", body: { state: "CANCELLING" } };
   const events = runs.map((run) => stateEvent(run.id, run.state, "USER_REQUEST"));

@@ -36,6 +36,13 @@ export async function lockExperiment(tx: Transaction, key: ExperimentKey): Promi
   return row === undefined ? null : { ...row, tenantId: key.tenantId, experimentId: key.experimentId };
 }
 
+/** Reads what the lock on an experiment shows again, after a change of our own. */
+export async function relock(tx: Transaction, key: ExperimentKey): Promise<LockedExperiment> {
+  const experiment = await lockExperiment(tx, key);
+  if (experiment === null) throw missing(key);
+  return experiment;
+}
+
 /** One transaction's work on a locked experiment: what it tells and which runs it ends is written once, when it closes. */
 export class ExperimentScope implements ExperimentKey {
   readonly tenantId: string;
@@ -58,8 +65,7 @@ export class ExperimentScope implements ExperimentKey {
     key: ExperimentKey,
     work: (scope: ExperimentScope) => Promise<T>,
   ): Promise<T> {
-    const experiment = await lockExperiment(tx, key);
-    if (experiment === null) throw missing(key);
+    const experiment = await relock(tx, key);
     const scope = new ExperimentScope(tx, experiment);
     const answer = await work(scope);
     await appendEvents(tx, key, scope.events);
@@ -179,7 +185,7 @@ const hold = statement(
 );
 
 /** Pauses what waits for a pod, of an experiment that is paused and locked; gives the events that tell of it. */
-async function holdBack(tx: Transaction, { tenantId, experimentId }: ExperimentKey): Promise<NewEvent[]> {
+export async function holdBack(tx: Transaction, { tenantId, experimentId }: ExperimentKey): Promise<NewEvent[]> {
   const runs = await tx.rows<{ id: string }>(hold, [tenantId, experimentId]);
   return runs.map((run) => stateEvent(run.id, "PAUSED", "USER_REQUEST"));
 }

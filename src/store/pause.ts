@@ -33,7 +33,7 @@ interface MovedRow {
 export async function pauseExperiment(tx: Transaction, key: ExperimentKey): Promise<boolean> {
   const experiment = await lockExperiment(tx, key);
   if (experiment === null) return false;
-  demandState("PAUSE", await stateOf(tx, experiment));
+  demandState("PAUSE", { ...experiment, state: await stateOf(tx, experiment) });
   if (experiment.pausedAt !== null) return false;
   const { tenantId, experimentId } = key;
   await tx.run(setPaused, [tenantId, experimentId, true]);
@@ -60,7 +60,7 @@ const resumeRuns = statement(
 export async function resumeExperiment(tx: Transaction, key: ExperimentKey): Promise<boolean> {
   const experiment = await lockExperiment(tx, key);
   if (experiment === null) return false;
-  demandState("RESUME", await stateOf(tx, experiment));
+  demandState("RESUME", { ...experiment, state: await stateOf(tx, experiment) });
   if (experiment.pausedAt === null) return false;
   const { tenantId, experimentId } = key;
   await tx.run(setPaused, [tenantId, experimentId, false]);

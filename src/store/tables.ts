@@ -169,6 +169,7 @@ export const runTable = table<Run>("run", {
   progress: maybe(json("progress")),
   acceptedAt: created("accepted_at"),
   terminalAt: maybe(time("terminal_at")),
+  supersededBy: maybe(uuid("superseded_by")),
 });
 
 /** Tries of runs. */

@@ -101,6 +101,37 @@ export const deliveryRules: readonly Rule[] = [
   },
   {
     invariant: "ALSO",
+    says: "an experiment counts the runs that were not superseded",
+    sql: `
+      select e.id, e.total_runs, count(r.id)::int as counted from experiment e left join run r
+        on r.tenant_id = e.tenant_id and r.experiment_id = e.id and r.superseded_by is null
+      group by e.tenant_id, e.id, e.total_runs having count(r.id) <> e.total_runs`,
+  },
+  {
+    invariant: "ALSO",
+    says: "a superseded run is over or being stopped, and its successor is a run of the same step and experiment",
+    sql: `
+      select r.id, r.state, r.step, s.step as by from run r join run s on s.tenant_id = r.tenant_id and s.id = r.superseded_by
+      where r.state not in ('SUCCEEDED', 'FAILED', 'CANCELLED', 'DEAD', 'CANCELLING') or s.experiment_id <> r.experiment_id
+         or r.step <> s.step`,
+  },
+  {
+    invariant: "ALSO",
+    says: "what is in the queue or at work stands in the open stage, and what waits for its stage behind it",
+    sql: `
+      select r.id, r.state, r.stage, e.stage as open from run r join experiment e on e.tenant_id = r.tenant_id and e.id = r.experiment_id
+      where r.terminal_at is null and case r.state when 'WAITING' then r.stage <= e.stage else r.stage <> e.stage end`,
+  },
+  {
+    invariant: "ALSO",
+    says: "a run is DEAD if, and only if, its last attempt left a dead letter that was not replayed",
+    sql: `
+      select r.id, r.state, r.epoch from run r
+      left join dead_letter d on d.tenant_id = r.tenant_id and d.run_id = r.id and d.epoch = r.epoch
+      where r.superseded_by is null and (r.state = 'DEAD') <> (d.id is not null and d.replayed_at is null)`,
+  },
+  {
+    invariant: "ALSO",
     says: "event sequences have no gap and end before the next one",
     sql: `
       select e.id, e.next_seq, count(v.seq)::int as events, max(v.seq) as last from experiment e
