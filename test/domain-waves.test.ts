@@ -90,7 +90,8 @@ class ModelExperiment {
     }
     for (const run of this.runs) {
       const by = wave.superseded.find(({ id }) => id === run.id)?.by;
-      if (by !== undefined) Object.assign(run, { supersededBy: by, state: isTerminal(run.state) ? run.state : "CANCELLED" });
+      if (by !== undefined)
+        Object.assign(run, { supersededBy: by, state: isTerminal(run.state) ? run.state : "CANCELLED" });
       if (wave.requeued.includes(run.id)) Object.assign(run, { state: "QUEUED", stage: wave.stage, errorClass: null });
     }
     this.stage = wave.stage;
@@ -113,8 +114,12 @@ class ModelExperiment {
   }
 
   private isReady({ inputs }: ModelRun): boolean {
-    const there = inputs.map((input) => input.from.kind === "ARTIFACT" || this.byId(input.from.runId).state === "SUCCEEDED");
-    return inputs.every((input, i) => !input.required || there[i] === true) && (inputs.length === 0 || there.includes(true));
+    const there = inputs.map(
+      (input) => input.from.kind === "ARTIFACT" || this.byId(input.from.runId).state === "SUCCEEDED",
+    );
+    return (
+      inputs.every((input, i) => !input.required || there[i] === true) && (inputs.length === 0 || there.includes(true))
+    );
   }
 
   byId(id: string): ModelRun {
@@ -144,17 +149,27 @@ function check(experiment: ModelExperiment): void {
       if (from.kind !== "RUN") continue;
       const maker = experiment.byId(from.runId);
       assert.equal(maker.supersededBy, null, "a run that counts reads from one that does not");
-      if (!isTerminal(maker.state)) assert.ok(run.state === "WAITING" && maker.stage < run.stage, "a run does not wait for its input");
+      if (!isTerminal(maker.state))
+        assert.ok(run.state === "WAITING" && maker.stage < run.stage, "a run does not wait for its input");
     }
   }
   const superseded = runs.filter((run) => run.supersededBy !== null && run.state === "SUCCEEDED");
-  assert.ok(superseded.every((run) => run.inputs.length > 2), "something other than a report was done again");
+  assert.ok(
+    superseded.every((run) => run.inputs.length > 2),
+    "something other than a report was done again",
+  );
 }
 
 const act = fc.oneof(
-  { weight: 8, arbitrary: fc.tuple(fc.constant("end" as const), fc.nat(9), fc.constantFrom("SUCCEEDED", "FAILED", "DEAD")) },
+  {
+    weight: 8,
+    arbitrary: fc.tuple(fc.constant("end" as const), fc.nat(9), fc.constantFrom("SUCCEEDED", "FAILED", "DEAD")),
+  },
   { weight: 2, arbitrary: fc.tuple(fc.constant("retry" as const), fc.nat(65_535)) },
-  { weight: 1, arbitrary: fc.tuple(fc.constant("extend" as const), fc.integer({ min: 1, max: 4 }), fc.constantFrom(0.1, 0.9)) },
+  {
+    weight: 1,
+    arbitrary: fc.tuple(fc.constant("extend" as const), fc.integer({ min: 1, max: 4 }), fc.constantFrom(0.1, 0.9)),
+  },
 );
 
 test("whatever fails, is retried and is added, in any order, the experiment has each run of its grid once and can be completed", () => {
@@ -189,8 +204,5 @@ test("a retry of all that failed takes up every failed run, those whose input is
   experiment.end(0, "SUCCEEDED");
   experiment.end(0, "FAILED");
   experiment.end(0, "DEAD");
-  assert.deepEqual(
-    [retriable(experiment.runs, false).length, retriable(experiment.runs, true).length],
-    [2, 1],
-  );
+  assert.deepEqual([retriable(experiment.runs, false).length, retriable(experiment.runs, true).length], [2, 1]);
 });

@@ -8,8 +8,8 @@ import type { ClaimedRun } from "../src/store/claims.js";
 import type { ExperimentKey } from "../src/store/events.js";
 import { pauseExperiment, resumeExperiment } from "../src/store/pause.js";
 import { type Retried, type RetryWish, retryRuns } from "../src/store/retry.js";
-import { testDatabases } from "./support/databases.js";
 import { assertInvariants } from "./faults/checker.js";
+import { testDatabases } from "./support/databases.js";
 import { LeaseRig, type SeenRun } from "./support/lease-rig.js";
 import type { TestRun } from "./support/store.js";
 
@@ -69,7 +69,9 @@ const failing =
     isStep(run, step) ? rig.fail(run, errorClass) : succeed(run);
 
 async function stages(key: ExperimentKey): Promise<string[]> {
-  return (await rig.runs(key)).map((run) => `${run.stage} ${run.state}${run.superseded_by === null ? "" : " superseded"}`);
+  return (await rig.runs(key)).map(
+    (run) => `${run.stage} ${run.state}${run.superseded_by === null ? "" : " superseded"}`,
+  );
 }
 
 afterEach(() => assertInvariants(databases));
@@ -114,7 +116,10 @@ describe("retrying", () => {
     await work(key);
     assert.deepEqual((await rig.heard(key)).slice(-4), ["RUNNING", "RUNNING", "RUNNING", "SUCCEEDED"]);
     const runs = await rig.runs(key);
-    assert.deepEqual(await sourcesOf(runs.at(-1)), [0, 1, 7, 8, 4, 5].map((place) => runs[place]?.id));
+    assert.deepEqual(
+      await sourcesOf(runs.at(-1)),
+      [0, 1, 7, 8, 4, 5].map((place) => runs[place]?.id),
+    );
   });
 
   it("while the report is at work joins its stage, stops it, and reports over all in the end", async () => {
@@ -165,9 +170,7 @@ describe("retrying", () => {
 
   it("passes over runs whose input is at fault unless it is told otherwise, and takes those that are named alone", async () => {
     const key = await rig.submit(grid);
-    await work(key, (run) =>
-      isStep(run, { i: 0 }) ? rig.fail(run, "BAD_INPUT") : failing({ i: 1 }, "POISON")(run),
-    );
+    await work(key, (run) => (isStep(run, { i: 0 }) ? rig.fail(run, "BAD_INPUT") : failing({ i: 1 }, "POISON")(run)));
     await exhaust(key, 3);
     assert.deepEqual((await rig.states(key)).slice(2, 4), ["FAILED", "DEAD"]);
     const runs = await rig.runs(key);
@@ -219,9 +222,10 @@ describe("retrying", () => {
     await retry(key);
     await exhaust(key, 3);
     assert.deepEqual(await rig.states(key), ["DEAD"]);
-    const letters = await query("select epoch, replayed_at is not null as replayed from dead_letter where experiment_id = $1 order by epoch", [
-      key.experimentId,
-    ]);
+    const letters = await query(
+      "select epoch, replayed_at is not null as replayed from dead_letter where experiment_id = $1 order by epoch",
+      [key.experimentId],
+    );
     assert.deepEqual(letters, [
       { epoch: 3, replayed: true },
       { epoch: 6, replayed: false },
@@ -239,7 +243,7 @@ async function exhaust(key: ExperimentKey, times: number): Promise<void> {
 
 async function sourcesOf(run: SeenRun | undefined): Promise<string[]> {
   const rows = await query<{ id: string }>(
-    "select w.\"from\" ->> 'runId' as id from run r, jsonb_to_recordset(r.inputs) as w(\"from\" jsonb) where r.id = $1",
+    'select w."from" ->> \'runId\' as id from run r, jsonb_to_recordset(r.inputs) as w("from" jsonb) where r.id = $1',
     [run?.id],
   );
   return rows.map((row) => row.id);

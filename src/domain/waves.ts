@@ -65,7 +65,13 @@ export function planRetry(base: WaveBase, chosen: ReadonlySet<string>, newId: ()
     const stands = places.stageFor(run.inputs);
     if (places.isRenewed(run.inputs, run)) {
       const id = newId();
-      copies.push({ id, of: run.id, stage: stands, position: places.nextPosition(), inputs: places.renamed(run.inputs) });
+      copies.push({
+        id,
+        of: run.id,
+        stage: stands,
+        position: places.nextPosition(),
+        inputs: places.renamed(run.inputs),
+      });
       places.put(run.id, { id, stage: stands });
     } else if (chosen.has(run.id)) {
       requeued.push(run.id);
@@ -169,7 +175,9 @@ class Places {
     return inputs.some((input) => {
       const place = this.placeOf(input);
       if (place === undefined || input.from.kind !== "RUN") return false;
-      return place.id !== input.from.runId || (place.stage !== null && (run.state !== "WAITING" || place.stage >= run.stage));
+      return (
+        place.id !== input.from.runId || (place.stage !== null && (run.state !== "WAITING" || place.stage >= run.stage))
+      );
     });
   }
 

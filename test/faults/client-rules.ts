@@ -29,7 +29,8 @@ export async function clientBreaches(query: Query, calls: readonly LoggedCall[])
   const dangling = await query(
     `select operation, key, answer_id from idempotency i
      where not exists (select 1 from experiment e where e.tenant_id = i.tenant_id and e.id = i.answer_id)
-       and not exists (select 1 from run r where r.tenant_id = i.tenant_id and r.id = i.answer_id)`,
+       and not exists (select 1 from run r where r.tenant_id = i.tenant_id and r.id = i.answer_id)
+       and not exists (select 1 from wave w where w.tenant_id = i.tenant_id and w.id = i.answer_id)`,
   );
   return [
     ...breachOf({ invariant: "I1", says: "every id that a client was told of exists" }, lost),

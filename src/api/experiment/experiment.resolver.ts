@@ -166,7 +166,9 @@ async function cancel(input: CancelExperimentInput, context: Context): Promise<C
     throw invalidInput(["input", "reason"], `at most ${REASON_LENGTH_MAX} characters`, reason);
   }
   const named = { tenantId: caller.tenantId, experimentId: experiment.id };
-  const changed = await reads.within((tx) => cancelExperiment(tx, named, { mode: input.mode, reason, requestedBy: caller.keyId }));
+  const changed = await reads.within((tx) =>
+    cancelExperiment(tx, named, { mode: input.mode, reason, requestedBy: caller.keyId }),
+  );
   const now = await reads.experiment(experiment.id);
   if (now === null) throw new AssayError("INTERNAL", `wanted experiment ${experiment.id}, but it is gone`);
   return { experiment: typedExperiment(now), changed };
