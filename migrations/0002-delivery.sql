@@ -25,6 +25,8 @@ alter table run
   add column reused_from uuid,
   -- The later run that does this one's work, after a retry or an extension; then this one counts no more.
   add column superseded_by uuid,
+  -- When its files were seen to be gone from the artifact store; then it answers no other run.
+  add column files_gone_at timestamptz,
   add foreign key (tenant_id, reused_from) references run,
   add foreign key (tenant_id, superseded_by) references run;
 
@@ -34,10 +36,40 @@ alter table run force row level security;
 
 drop index run_claimable;
 create index run_claimable on run (tenant_id, queue_rank, experiment_id, position) where state in ('QUEUED', 'RETRY_WAIT');
--- Equal work that may be answered from.
-create index run_answered on run (digest, tenant_id) where state = 'SUCCEEDED' and not partial;
+-- Runs that equal ones may be answered from: those that were worked on, whole, and whose files are there.
+create index run_answered on run (digest, tenant_id)
+  where state = 'SUCCEEDED' and not partial and reused_from is null and superseded_by is null and files_gone_at is null;
+-- Runs that wait, by their work: what an ended run may answer.
+create index run_wanted on run (digest, tenant_id) where state in ('QUEUED', 'RETRY_WAIT');
+
+-- Whether the first run's result is what the second one would come to. Both have the same digest, which names their spec and what
+-- they read; yet an input may be missing, or come from a run that ended partial, or that was tried again after its reader had read it.
+create function run_may_answer(tenant uuid, source uuid, wanted uuid) returns boolean language plpgsql stable as $$
+begin
+  return exists (
+    select 1 from run s
+    join experiment worked on worked.tenant_id = s.tenant_id and worked.id = s.experiment_id
+    join run r on r.tenant_id = s.tenant_id and r.id = wanted
+    join experiment asked on asked.tenant_id = r.tenant_id and asked.id = r.experiment_id
+    where s.tenant_id = tenant and s.id = source and asked.reuse = 'EXACT_MATCH'
+      and asked.project_id = worked.project_id and asked.capability = worked.capability
+      and s.digest = r.digest and s.spec_sha256 = r.spec_sha256
+      and s.state = 'SUCCEEDED' and not s.partial and s.reused_from is null and s.superseded_by is null and s.files_gone_at is null
+      and not exists (
+        select 1 from (values (s.inputs, (select a.started_at from attempt a
+                                          where a.tenant_id = s.tenant_id and a.run_id = s.id and a.epoch = s.epoch)),
+                              (r.inputs, 'infinity'::timestamptz)) as reader(inputs, began)
+        cross join lateral jsonb_to_recordset(reader.inputs) as i("from" jsonb)
+        left join run maker on maker.tenant_id = tenant and maker.id = (i."from" ->> 'runId')::uuid
+        where i."from" ->> 'kind' = 'RUN'
+          and not coalesce(maker.state = 'SUCCEEDED' and not maker.partial and maker.terminal_at <= reader.began, false)
+      )
+  );
+end $$;
 
 alter table attempt
+  -- Not the transaction's start: what the attempt reads was committed before it began.
+  alter column started_at set default clock_timestamp(),
   drop constraint attempt_outcome_check,
   add constraint attempt_outcome_check
     check (outcome in ('SUCCEEDED', 'FAILED', 'CANCELLED', 'LOST', 'REFUSED', 'RELEASED', 'REUSED')),
@@ -236,7 +268,7 @@ grant update (broken_at) on checkpoint to assay_work;
 grant update (v) on share to assay_work;
 grant update (v, n) on share_clock to assay_work;
 grant update (runs, seconds) on typical_cost to assay_work;
-grant update (release_reason, micro_batch_divisor, reused_from) on run to assay_work;
+grant update (release_reason, micro_batch_divisor, reused_from, files_gone_at) on run to assay_work;
 grant update (last_step, resumed_from_step) on attempt to assay_work;
 grant delete on checkpoint, artifact to assay_work;
 grant update (copies) on inbox to assay_work;

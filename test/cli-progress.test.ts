@@ -11,6 +11,7 @@ const run = (id: string, step: string, cell: Run["cell"] = null): Run => ({
   seed: 101,
   cell,
   failure: null,
+  reusedFrom: null,
 });
 const runs = [
   run("p", "prepare"),

@@ -64,6 +64,17 @@ describe("assay demo", () => {
     for (const method of ["SFT", "DPO", "KTO"]) assert.ok(out().includes(method), out());
     const report: unknown = JSON.parse(readFileSync(json, "utf8"));
     assert.ok(typeof report === "object" && report !== null && Object.keys(report).length > 5);
+    assert.doesNotMatch(err(), /answered from/);
+  });
+
+  it("answers the same request again from the earlier runs, with the same report, and says so", async () => {
+    const json = join(folder, "again.json");
+    const { err, exit } = demo(["--model", model, "--json", json]);
+    assert.equal(await exit, 0, err());
+    const [, reused, all] =
+      /(\d+) of (\d+) runs were answered from equal ones .* --fresh works on all/.exec(err()) ?? [];
+    assert.ok(reused !== undefined && reused === all, err());
+    assert.equal(readFileSync(json, "utf8"), readFileSync(join(folder, "report.json"), "utf8"));
   });
 
   it("evaluates a person's own rows by the same path", async () => {
@@ -92,7 +103,7 @@ describe("assay demo", () => {
   });
 
   it("cancels the experiment on Ctrl-C and leaves the service that it found", async () => {
-    const { child, err, exit } = demo(["--model", model, "--seeds", "3"]);
+    const { child, err, exit } = demo(["--model", model, "--seeds", "3", "--fresh"]);
     const id = await eventually("the experiment", () => /Submitted experiment (\S+);/.exec(err())?.[1]);
     child.kill("SIGINT");
     assert.equal(await exit, 130, err());
@@ -107,7 +118,7 @@ describe("assay demo", () => {
 
 describe("assay demo without a service", () => {
   it("stops the service that it started, also when it is interrupted", async () => {
-    const { child, err, exit } = demo(["--model", model]);
+    const { child, err, exit } = demo(["--model", model, "--fresh"]);
     await eventually("the experiment", () => err().includes("Submitted experiment"));
     child.kill("SIGINT");
     assert.equal(await exit, 130, err());
@@ -116,7 +127,7 @@ describe("assay demo without a service", () => {
   });
 
   it("says that the service ended, with its last words, when it is killed underneath", async () => {
-    const { err, exit } = demo(["--model", model]);
+    const { err, exit } = demo(["--model", model, "--fresh"]);
     await eventually("the experiment", () => err().includes("Submitted experiment"));
     const { pid }: { pid: number } = JSON.parse(readFileSync(join(dataDir, "service.json"), "utf8"));
     assert.ok(pid > 1);

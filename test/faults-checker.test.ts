@@ -57,7 +57,7 @@ async function makeHistory(): Promise<void> {
   const submit = async (runs: Parameters<typeof rig.submit>[0]): Promise<string> => {
     const key = newId();
     const reply = log.send({ operation: "submitRobustnessExperiment", key });
-    const id = await rig.submit(runs, key);
+    const id = await rig.submit(runs, { key });
     reply({ kind: "ACKNOWLEDGED", id });
     return id;
   };

@@ -91,6 +91,7 @@ async function submit(client: AssayClient): Promise<string> {
     contrast: { method: "DPO", from: 0.1, to: 0.9 },
     trainer: { kind: "TOP_BLOCKS", blocks: 1, epochs: 12 },
     size: { trainPairs: 64, validationPairs: 12, testPairs: 16, generationItems: 4 },
+    options: { reuse: "NEVER" },
   };
   return (await client.submitRobustnessExperiment(spec, randomUUID())).id;
 }

@@ -14,6 +14,7 @@ export const experimentDocument = `query Experiment($id: ID!) {
   experiment(id: $id) {
     id name state createdAt endedAt
     progress { completed total fraction }
+    usage { wallSeconds cpuSeconds gpuSeconds savedByReuseSeconds { wall cpu gpu } }
   }
 }`;
 
@@ -29,7 +30,9 @@ export const artifactsDocument = `query Artifacts($id: ID!, $after: String) {
 export const runsDocument = `query Runs($id: ID!, $after: String) {
   experiment(id: $id) {
     page: runs(first: 100, after: $after) {
-      edges { node { id step state seed cell { ... on RobustnessCell { method spuriousness } } failure { code message } } }
+      edges { node {
+        id step state seed cell { ... on RobustnessCell { method spuriousness } } failure { code message } reusedFrom { id }
+      } }
       pageInfo { hasNextPage endCursor }
     }
   }

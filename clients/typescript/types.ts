@@ -61,6 +61,25 @@ export interface RobustnessSpec {
   };
   /** A difference smaller than this does not matter, 0 to 1. */
   readonly practicalThreshold?: number;
+  readonly options?: SubmitOptions;
+}
+
+/** How an experiment's runs are served; what they answer does not depend on it. */
+export interface SubmitOptions {
+  /** -100 to 100, higher is served sooner among your own runs. */
+  readonly priority?: number;
+  /** Whether equal work is answered from an earlier run of the project, as it is by default. */
+  readonly reuse?: "EXACT_MATCH" | "NEVER";
+  /** Tries of a run before it is given up, 1 to 10. */
+  readonly maxAttempts?: number;
+}
+
+/** Seconds used, and seconds that were not because equal work had been done before. */
+export interface Usage {
+  readonly wallSeconds: number;
+  readonly cpuSeconds: number;
+  readonly gpuSeconds: number;
+  readonly savedByReuseSeconds: { readonly wall: number; readonly cpu: number; readonly gpu: number };
 }
 
 /** An experiment as the service shows it. */
@@ -71,6 +90,7 @@ export interface Experiment {
   readonly createdAt: string;
   readonly endedAt: string | null;
   readonly progress: { readonly completed: number; readonly total: number; readonly fraction: number };
+  readonly usage: Usage;
   readonly artifacts: readonly Artifact[];
   readonly runs: readonly Run[];
 }
@@ -83,6 +103,8 @@ export interface Run {
   readonly seed: number | null;
   readonly cell: { readonly method: TuningMethod; readonly spuriousness: number | null } | null;
   readonly failure: { readonly code: string; readonly message: string } | null;
+  /** The equal run that it was answered from; null when it was worked on itself. */
+  readonly reusedFrom: { readonly id: string } | null;
 }
 
 /** An immutable file. */

@@ -17,10 +17,18 @@ import {
   findArtifact,
   type RunFile,
   resultsOf,
+  savedOfExperiments,
+  savedOfRuns,
   type UsageSums,
   usageOfExperiments,
   usageOfRuns,
 } from "../store/runs.js";
+
+/** Sums of the ledger, and of what reuse kept out of it. */
+export interface UsedAndSaved {
+  readonly used: UsageSums;
+  readonly saved: UsageSums;
+}
 
 type Loader<T> = DataLoader<string, T>;
 
@@ -44,6 +52,8 @@ export class Reads {
   readonly #results: Loader<Result | null>;
   readonly #usageOfRuns: Loader<UsageSums>;
   readonly #usageOfExperiments: Loader<UsageSums>;
+  readonly #savedOfRuns: Loader<UsageSums>;
+  readonly #savedOfExperiments: Loader<UsageSums>;
 
   constructor(database: AppDatabase, caller: Caller) {
     this.#database = database;
@@ -65,6 +75,8 @@ export class Reads {
     this.#tallies = this.#mapped((tx, ids) => runCountsOf(tx, ids), { counts: {}, reported: false, partial: false });
     this.#usageOfRuns = this.#mapped((tx, ids) => usageOfRuns(tx, ids), {});
     this.#usageOfExperiments = this.#mapped((tx, ids) => usageOfExperiments(tx, ids), {});
+    this.#savedOfRuns = this.#mapped((tx, ids) => savedOfRuns(tx, ids), {});
+    this.#savedOfExperiments = this.#mapped((tx, ids) => savedOfExperiments(tx, ids), {});
   }
 
   /** One transaction as the caller's tenant. */
@@ -135,12 +147,19 @@ export class Reads {
     return this.#results.load(runId);
   }
 
-  usageOfRun(runId: string): Promise<UsageSums> {
-    return this.#usageOfRuns.load(runId);
+  /** What the run used, and what was saved where it was answered from an earlier one. */
+  async usageOfRun(runId: string): Promise<UsedAndSaved> {
+    const [used, saved] = await Promise.all([this.#usageOfRuns.load(runId), this.#savedOfRuns.load(runId)]);
+    return { used, saved };
   }
 
-  usageOfExperiment(experimentId: string): Promise<UsageSums> {
-    return this.#usageOfExperiments.load(experimentId);
+  /** What the experiment's runs used, and what was saved where they were answered from earlier ones. */
+  async usageOfExperiment(experimentId: string): Promise<UsedAndSaved> {
+    const [used, saved] = await Promise.all([
+      this.#usageOfExperiments.load(experimentId),
+      this.#savedOfExperiments.load(experimentId),
+    ]);
+    return { used, saved };
   }
 
   /** Row-level security has sieved the tenants already; this holds without it too, and sieves the projects. */

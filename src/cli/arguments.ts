@@ -14,6 +14,8 @@ export interface DemoOptions {
   readonly model: ModelSource;
   /** How many top blocks are trained; the service's default where it is left out. */
   readonly blocks?: number;
+  /** Whether everything is worked on, also what an earlier run in the data folder has answered. */
+  readonly fresh: boolean;
   /** Folder of the service's database, artifacts and key. */
   readonly dataDir: string;
 }
@@ -28,6 +30,7 @@ untrained model beside them, and prints how well each still tells right from wro
   --data FILE    evaluate your own preference rows (JSON lines; docs/contract.md has the format)
   --model MODEL  a folder with a safetensors model, or a hub model as owner/name@commit (default: SmolLM2-135M-Instruct)
   --blocks N     how many of the model's top blocks are trained (default 6)
+  --fresh        work on everything; otherwise equal runs are answered from earlier ones in the data folder
   --json FILE    write the report as JSON
   --help         this text
 
@@ -41,11 +44,12 @@ const blocksMax = 128;
 
 /** Reads the arguments of `assay demo`. Throws INVALID_INPUT for anything that is not one. */
 export function parseDemoArguments(args: readonly string[]): DemoOptions | "help" {
-  const { seeds, blocks, json, data, model, help } = flagsOf(args);
+  const { seeds, blocks, json, data, model, fresh, help } = flagsOf(args);
   if (help) return "help";
   return {
     seeds: seeds === undefined ? 1 : integer("--seeds", seeds, seedsMax),
     ...(blocks === undefined ? {} : { blocks: integer("--blocks", blocks, blocksMax) }),
+    fresh: fresh ?? false,
     model: model === undefined ? packagedModel : modelSource(model),
     dataDir: resolve(process.env["ASSAY_DATA_DIR"] || ".assay"),
     ...(json === undefined ? {} : { json: resolve(json) }),
@@ -64,6 +68,7 @@ interface Flags {
   readonly json?: string;
   readonly data?: string;
   readonly model?: string;
+  readonly fresh?: boolean;
   readonly help?: boolean;
 }
 
@@ -76,6 +81,7 @@ function flagsOf(args: readonly string[]): Flags {
       json: text,
       data: text,
       model: text,
+      fresh: { type: "boolean" },
       help: { type: "boolean", short: "h" },
     } as const;
     return parseArgs({ args: [...args], options }).values;

@@ -68,6 +68,8 @@ async function evaluate(client: AssayClient, setting: Setting): Promise<number> 
   }
   const experiment = await client.experiment(id);
   await show(client, experiment, setting);
+  const reused = reuseOf(experiment);
+  if (reused !== null) screen.say(reused);
   const where = service.isOurs ? `"npm start" serves ${options.dataDir} with GraphiQL` : `GraphiQL: ${service.url}/`;
   screen.say(
     `${experiment.state} after ${duration((Date.now() - startedAt) / 1000)}. Files: ${options.dataDir}/artifacts; ${where}.`,
@@ -95,6 +97,7 @@ async function specFor(client: AssayClient, { options, screen }: Setting): Promi
     spuriousness: [0, 0.1, 0.9],
     seeds: Array.from({ length: options.seeds }, (_, i) => firstSeed + i),
     contrast,
+    options: { reuse: options.fresh ? "NEVER" : "EXACT_MATCH" },
     ...(options.blocks === undefined ? {} : { trainer: { blocks: options.blocks } }),
   } as const;
   if (options.data === undefined) return { ...shared, name: "smoke", tasks: ["KEYWORD_INCLUSION"] };
@@ -117,6 +120,14 @@ async function follow(client: AssayClient, id: string, { screen, signal }: Setti
     if (event.kind === "WARNING" && event.message !== null) screen.say(`warning: ${event.message}`);
     if (event.kind === "EXPERIMENT" && isOver(event.experimentState)) return;
   }
+}
+
+/** What was answered from earlier work, so that nobody takes a quick answer for quick work; null when nothing was. */
+function reuseOf({ runs, usage }: Pick<Experiment, "runs" | "usage">): string | null {
+  const reused = runs.filter((run) => run.reusedFrom !== null).length;
+  if (reused === 0) return null;
+  const saved = duration(usage.savedByReuseSeconds.wall);
+  return `${reused} of ${runs.length} runs were answered from equal ones of an earlier experiment, which took ${saved}; --fresh works on all of them.`;
 }
 
 function isOver(state: Experiment["state"] | null): boolean {

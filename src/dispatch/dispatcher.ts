@@ -8,7 +8,7 @@ import type { WorkDatabase } from "../store/database.js";
 import { beatDispatcher, removeDispatcher, removeSilentDispatchers } from "../store/dispatchers.js";
 import { expireLease } from "../store/endings.js";
 import { adoptLeases, expiredLeases, releaseLeases, stoppingLeases } from "../store/leases.js";
-import { announceOverdue, pruneMessages, RUNS_CANCELLING } from "../store/outbox.js";
+import { announceOverdue, pruneMessages, RUNS_CANCELLING, RUNS_QUEUED } from "../store/outbox.js";
 import { Attempt, type AttemptParts, type AttemptPlace, type LeaseTimes } from "./attempt.js";
 import { claimFor } from "./claims.js";
 import { ExperimentWriter } from "./experiment-writer.js";
@@ -16,6 +16,7 @@ import { Inbox } from "./inbox.js";
 import { News } from "./news.js";
 import type { PodTask, PodTls } from "./pod.js";
 import { type PodDirectory, Pods } from "./pods.js";
+import { Reuse } from "./reuse.js";
 import { Ticker } from "./ticker.js";
 
 /** What the dispatcher works with. */
@@ -25,7 +26,7 @@ export interface DispatcherOptions {
   readonly pods: PodDirectory;
   /** How it shows itself to pods and knows them; without it connections are plain. */
   readonly podTls?: PodTls;
-  readonly artifacts: Pick<ArtifactStore, "verify" | "remove">;
+  readonly artifacts: Pick<ArtifactStore, "verify" | "has" | "remove">;
   readonly log: Log;
   /** Times of leases; defaults: 30 s to live, beats every 5 s, calls 5 s, runs without bound. */
   readonly times?: Partial<LeaseTimes>;
@@ -52,12 +53,14 @@ export class Dispatcher {
   private readonly pods: Pods;
   private readonly parts: AttemptParts;
   private readonly ticker: Ticker;
+  private readonly reuse: Reuse;
   private readonly attempts = new Map<Attempt, Promise<void>>();
   private readonly inbox: Inbox;
   private subscription: Subscription | undefined;
   private wakeUp = (): void => undefined;
   private refreshPods = (): void => undefined;
   private passCancelsNow = (): void => undefined;
+  private reuseNow = (): void => undefined;
   private stopping = false;
   private lookedMs = performance.now();
 
@@ -71,6 +74,7 @@ export class Dispatcher {
     const writer = new ExperimentWriter(database);
     const news = new News(writer, log, options.newsMs ?? 500);
     this.parts = { dispatcherId: this.id, database, writer, news, artifacts, log, times: this.times };
+    this.reuse = new Reuse({ ...this.parts, artifacts });
   }
 
   /** When it last looked for runs to claim, by `performance.now`. */
@@ -89,6 +93,7 @@ export class Dispatcher {
     this.ticker.every("beat of the dispatcher", dispatcherBeatMs, () => this.beat(dispatcherBeatMs));
     this.refreshPods = this.ticker.every("look at the pods", pollMs, () => this.pods.refresh());
     this.passCancelsNow = this.ticker.every("cancels", pollMs, () => this.passCancels());
+    this.reuseNow = this.ticker.every("reuse of equal work", pollMs, () => this.answer());
     this.wakeUp = this.ticker.every("claim", pollMs, async () => {
       await this.look();
       this.lookedMs = performance.now();
@@ -130,6 +135,10 @@ export class Dispatcher {
    */
   private async heard(message: Message): Promise<void> {
     if (message.type === RUNS_CANCELLING) this.passCancelsNow();
+    if (message.type === RUNS_QUEUED) {
+      this.reuse.queued(message.payload);
+      this.reuseNow();
+    }
     this.wakeUp();
     await this.inbox.note(message);
   }
@@ -146,6 +155,10 @@ export class Dispatcher {
     }
   }
 
+  private async answer(): Promise<void> {
+    if (await this.reuse.look()) this.wakeUp();
+  }
+
   /** Without a task the attempt is at work already. */
   private see(lease: Lease, at: Pick<AttemptPlace, "client" | "podId" | "lastSequence">, task: PodTask | null): void {
     const { address } = at.client;
@@ -155,6 +168,8 @@ export class Dispatcher {
     const done = attempt.run(task).then(() => {
       free();
       this.attempts.delete(attempt);
+      this.reuse.ended(lease);
+      this.reuseNow();
       this.wakeUp();
     });
     this.attempts.set(attempt, done);

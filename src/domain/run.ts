@@ -104,6 +104,8 @@ export interface Run extends PlannedRun {
   readonly terminalAt: Date | null;
   /** The later run that does this one's work, after a retry or an extension; then this one counts no more. */
   readonly supersededBy: string | null;
+  /** The equal run that it was answered from; null when it was worked on itself, or has no result yet. */
+  readonly reusedFrom: string | null;
 }
 
 /** How an experiment is ended early. SCORE_PARTIAL is known to store and pods; no capability can score a part of a run yet. */

@@ -1,5 +1,6 @@
 import type { RunInput } from "../domain/run.js";
 import type { ExperimentKey } from "./events.js";
+import { answerable } from "./reuse.js";
 import { statement, type Transaction } from "./transaction.js";
 
 /** One attempt's hold on a run: whatever is said for another epoch does not count. */
@@ -45,6 +46,7 @@ const claim = statement(
        select next.*, row_number() over () as place from (
          select r.tenant_id, r.id from run r
          where r.tenant_id = t.tenant_id and r.state in ('QUEUED', 'RETRY_WAIT') and r.not_before <= now()
+           and not (${answerable("r")})
          order by r.queue_rank, r.experiment_id, r.position limit $5::int * 4
        ) next
      ) h

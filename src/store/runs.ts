@@ -122,6 +122,29 @@ export function usageOfExperiments(tx: Transaction, experimentIds: readonly stri
   return sums(tx, usageByExperiment, experimentIds);
 }
 
+// What a run was answered with cost what the attempt used that made it.
+const SAVED = `run r join run s on s.tenant_id = r.tenant_id and s.id = r.reused_from
+  join usage u on u.tenant_id = s.tenant_id and u.run_id = s.id and u.epoch = s.epoch`;
+const savedByRun = statement(
+  "run-saved",
+  `select r.id, u.kind, sum(u.amount) as amount from ${SAVED} where r.id = any($1::uuid[]) group by r.id, u.kind`,
+);
+const savedByExperiment = statement(
+  "experiment-saved",
+  `select r.experiment_id as id, u.kind, sum(u.amount) as amount from ${SAVED}
+   where r.experiment_id = any($1::uuid[]) group by r.experiment_id, u.kind`,
+);
+
+/** What those of these runs would have used that were answered from earlier ones. */
+export function savedOfRuns(tx: Transaction, runIds: readonly string[]): Promise<Map<string, UsageSums>> {
+  return sums(tx, savedByRun, runIds);
+}
+
+/** What the answered runs of these experiments would have used. */
+export function savedOfExperiments(tx: Transaction, experimentIds: readonly string[]): Promise<Map<string, UsageSums>> {
+  return sums(tx, savedByExperiment, experimentIds);
+}
+
 async function sums(
   tx: Transaction,
   wanted: typeof usageByRun,

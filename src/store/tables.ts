@@ -170,6 +170,7 @@ export const runTable = table<Run>("run", {
   acceptedAt: created("accepted_at"),
   terminalAt: maybe(time("terminal_at")),
   supersededBy: maybe(uuid("superseded_by")),
+  reusedFrom: maybe(uuid("reused_from")),
 });
 
 /** Tries of runs. */

@@ -125,7 +125,7 @@ export const runRules: readonly Rule[] = [
     sql: `
       select r.id, r.state, r.attempt, r.max_attempts, count(a.epoch)::int as tries from run r
       left join attempt a on a.tenant_id = r.tenant_id and a.run_id = r.id
-        and (a.outcome is null or a.outcome not in ('LOST', 'REFUSED', 'RELEASED'))
+        and (a.outcome is null or a.outcome not in ('LOST', 'REFUSED', 'RELEASED', 'REUSED'))
         and a.epoch > (select coalesce(max(e.epoch), 0) from run_event e
                        where e.tenant_id = r.tenant_id and e.run_id = r.id and e.from_state in ('FAILED', 'DEAD'))
       group by r.tenant_id, r.id, r.state, r.attempt, r.max_attempts

@@ -6,7 +6,9 @@ import { ArtifactFolder } from "../../src/artifacts/folder.js";
 import type { Bus } from "../../src/bus/bus.js";
 import { MemoryBus } from "../../src/bus/memory.js";
 import { Dispatcher, type DispatcherOptions } from "../../src/dispatch/dispatcher.js";
+import type { ReusePolicy } from "../../src/domain/options.js";
 import type { RunState } from "../../src/domain/run.js";
+import type { Caller } from "../../src/domain/tenant.js";
 import type { Log } from "../../src/log.js";
 import { Relay } from "../../src/relay/relay.js";
 import { Submitter } from "../../src/store/submit.js";
@@ -73,9 +75,14 @@ export class DispatchRig {
     return dispatcher;
   }
 
-  /** Submits a plan of these runs, under a key of its own unless one is given, and gives the experiment's id. */
-  async submit(runs: readonly TestRun[], key?: string): Promise<string> {
-    return (await this.submitter.submit(submission(this.databases.caller, testPlan(runs), key))).experimentId;
+  /** Submits a plan of these runs and gives the experiment's id. It is worked on afresh unless the wish says otherwise. */
+  async submit(
+    runs: readonly TestRun[],
+    wish: { readonly caller?: Caller; readonly reuse?: ReusePolicy; readonly key?: string } = {},
+  ): Promise<string> {
+    const { caller = this.databases.caller, reuse = "NEVER", key } = wish;
+    const made = submission(caller, testPlan(runs), key);
+    return (await this.submitter.submit({ ...made, options: { ...made.options, reuse } })).experimentId;
   }
 
   /** The states of the experiment's runs, by position. */

@@ -58,7 +58,10 @@ export async function submit(
   { key }: Holder,
   input: { spec: object; idempotencyKey: string; clientMutationId?: string },
 ): Promise<GraphqlAnswer["body"]["data"]> {
-  const answer = await ask({ api, key }, SUBMIT, { input });
+  // Requests of tests are alike, and each is to be worked on.
+  const answer = await ask({ api, key }, SUBMIT, {
+    input: { ...input, spec: { options: { reuse: "NEVER" }, ...input.spec } },
+  });
   assert.equal(answer.body.errors, undefined, JSON.stringify(answer.body.errors));
   return answer.body.data.submitRobustnessExperiment;
 }

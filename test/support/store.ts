@@ -17,7 +17,22 @@ export const migrationsFolder = join(dirname(fileURLToPath(import.meta.url)), ".
 export const quietLog: Log = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
 /** Makes a tenant with one project and one key, as the owner does at set-up, and gives the key's caller. */
-export async function seedTenant(access: DatabaseAccess, tenantId: string): Promise<Caller> {
+export function seedTenant(access: DatabaseAccess, tenantId: string): Promise<Caller> {
+  return seed(access, { tenantId, publicId: `pub-${tenantId}` }, async (owner) => {
+    await owner.query("insert into tenant (tenant_id, name) values ($1, 'Test')", [tenantId]);
+  });
+}
+
+/** Makes a further project of a tenant, with a key of its own. */
+export function seedProject(access: DatabaseAccess, tenantId: string): Promise<Caller> {
+  return seed(access, { tenantId, publicId: `pub-${newId()}` }, () => Promise.resolve());
+}
+
+async function seed(
+  access: DatabaseAccess,
+  { tenantId, publicId }: { readonly tenantId: string; readonly publicId: string },
+  begin: (owner: pg.Client) => Promise<void>,
+): Promise<Caller> {
   const projectId = newId();
   const keyId = newId();
   const owner = new pg.Client(access.owner);
@@ -25,15 +40,16 @@ export async function seedTenant(access: DatabaseAccess, tenantId: string): Prom
   try {
     await owner.query("begin");
     await owner.query("select set_config('app.tenant', $1, true)", [tenantId]);
-    await owner.query("insert into tenant (tenant_id, name) values ($1, 'Test')", [tenantId]);
-    await owner.query("insert into project (tenant_id, id, slug, name) values ($1, $2, 'test', 'Test')", [
+    await begin(owner);
+    await owner.query("insert into project (tenant_id, id, slug, name) values ($1, $2, $3, 'Test')", [
       tenantId,
       projectId,
+      `test-${projectId}`,
     ]);
     await owner.query(
       `insert into api_key (tenant_id, id, project_id, public_id, secret_sha256, name, scopes)
        values ($1, $2, $3, $4, sha256('secret'), 'test', '{READ,SUBMIT}')`,
-      [tenantId, keyId, projectId, `pub-${tenantId}`],
+      [tenantId, keyId, projectId, publicId],
     );
     await owner.query("commit");
   } finally {

@@ -1,12 +1,12 @@
 import { Arg, Args, Ctx, FieldResolver, ID, Int, Query, Resolver, Root } from "type-graphql";
 import type { Attempt, Run } from "../../domain/run.js";
 import { listEvents } from "../../store/nodes.js";
-import type { UsageSums } from "../../store/runs.js";
 import { ArtifactConnection } from "../artifact/artifact.type.js";
 import { type Connection, connectionOf, idCursor, numberCursor, PageArgs, pageOf, sliceOf } from "../connection.js";
 import type { Context } from "../context.js";
 import { typedExperiment } from "../experiment/experiment.js";
 import { globalId, idArgument, idWords, keyIn } from "../ids.js";
+import type { UsedAndSaved } from "../reads.js";
 import type { UsageType } from "../usage.type.js";
 import { RunEventConnection } from "./event.type.js";
 import { failureOf } from "./failure.type.js";
@@ -53,6 +53,11 @@ export class RunResolver {
   @FieldResolver()
   async attempts(@Root() run: Run, @Ctx() { reads }: Context): Promise<AttemptType[]> {
     return (await reads.attempts(run.id)).map(publishedAttempt);
+  }
+
+  @FieldResolver()
+  async reusedFrom(@Root() run: Run, @Ctx() { reads }: Context): Promise<Run | null> {
+    return run.reusedFrom === null ? null : reads.run(run.reusedFrom);
   }
 
   @FieldResolver()
@@ -110,10 +115,15 @@ function publishedAttempt(attempt: Attempt, index: number): AttemptType {
 }
 
 /** Sums of the ledger as they are answered. */
-export function publishedUsage(sums: UsageSums): UsageType {
+export function publishedUsage({ used, saved }: UsedAndSaved): UsageType {
   return {
-    wallSeconds: sums.WALL_SECONDS ?? 0,
-    cpuSeconds: sums.CPU_SECONDS ?? 0,
-    gpuSeconds: sums.GPU_SECONDS ?? 0,
+    wallSeconds: used.WALL_SECONDS ?? 0,
+    cpuSeconds: used.CPU_SECONDS ?? 0,
+    gpuSeconds: used.GPU_SECONDS ?? 0,
+    savedByReuseSeconds: {
+      wall: saved.WALL_SECONDS ?? 0,
+      cpu: saved.CPU_SECONDS ?? 0,
+      gpu: saved.GPU_SECONDS ?? 0,
+    },
   };
 }

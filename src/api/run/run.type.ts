@@ -73,7 +73,10 @@ export class AttemptType implements Pick<Attempt, "epoch" | "startedAt" | "ended
   })
   readonly epoch!: number;
 
-  @Field(() => String, { nullable: true, description: "The pod that worked on it; null if none took it." })
+  @Field(() => String, {
+    nullable: true,
+    description: "The pod that worked on it; null if none took it, or none was needed.",
+  })
   readonly pod!: string | null;
 
   @Field(() => DateTime, { description: "When it took the lease." })
@@ -84,7 +87,7 @@ export class AttemptType implements Pick<Attempt, "epoch" | "startedAt" | "ended
 
   @Field(() => String, {
     nullable: true,
-    description: "SUCCEEDED, FAILED, CANCELLED, LOST or REFUSED; null while it works.",
+    description: "SUCCEEDED, FAILED, CANCELLED, LOST, REFUSED, RELEASED or REUSED; null while it works.",
   })
   readonly outcome!: Attempt["outcome"];
 
@@ -203,6 +206,12 @@ export class RunType
 
   @Field(() => ProvenanceType, { description: "Everything that its result depends on." })
   readonly provenance!: ProvenanceType;
+
+  @Field(() => RunType, {
+    nullable: true,
+    description: "The equal run of the project that it was answered from; null when it was worked on itself.",
+  })
+  readonly reusedFrom!: object | null;
 
   @Field(() => UsageType, { description: "What it used." })
   readonly usage!: UsageType;
