@@ -62,6 +62,10 @@ export type StubOutcome =
 export interface StubPodOptions {
   readonly artifacts: ArtifactStore;
   readonly slots?: number;
+  /** Port of the loopback address. Default: any free one. */
+  readonly port?: number;
+  /** PEM texts for connections on which both sides show a certificate. Default: plain connections. */
+  readonly tls?: { readonly ca: Buffer; readonly cert: Buffer; readonly key: Buffer };
   /** True for a pod that works on without a lease, as one does that was stopped and continued. Default false. */
   readonly zombie?: boolean;
   /** Bytes to upload in place of the right ones. */
@@ -93,14 +97,14 @@ export class StubPod {
 
   private constructor(private readonly options: Settings) {}
 
-  /** Starts a pod on a free port of the loopback address. */
+  /** Starts a pod on the loopback address. */
   static async start(options: StubPodOptions): Promise<StubPod> {
     const work =
       options.work ?? ((task): Promise<StubOutcome> => Promise.resolve({ metrics: { value: answerOf(task.spec) } }));
     const pod = new StubPod({ slots: 1, zombie: false, ...options, work });
     pod.server.addService(PodServiceService, pod.service());
     const port = await new Promise<number>((resolve, reject) => {
-      pod.server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) => {
+      pod.server.bindAsync(`127.0.0.1:${options.port ?? 0}`, credentialsOf(options), (error, bound) => {
         if (error === null) resolve(bound);
         else reject(error);
       });
@@ -391,6 +395,11 @@ class StubAttempt {
     const usage = { wallSeconds: 2, cpuSeconds: 1.5, gpuSeconds: 0, peakMemoryBytes: 1n };
     this.append({ $case: "done", value: { outcome, usage } });
   }
+}
+
+function credentialsOf({ tls }: StubPodOptions): ServerCredentials {
+  if (tls === undefined) return ServerCredentials.createInsecure();
+  return ServerCredentials.createSsl(tls.ca, [{ cert_chain: tls.cert, private_key: tls.key }], true);
 }
 
 function refuse(done: sendUnaryData<never>, code: status, details: string): void {

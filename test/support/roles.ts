@@ -1,0 +1,123 @@
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after } from "node:test";
+import pg from "pg";
+import { AssayClient, AssayRequestError, type RobustnessSpec } from "../../clients/typescript/index.js";
+import type { KafkaSettings } from "../../src/bus/kafka-client.js";
+import { assertHolds, check, type Verdict } from "../faults/checker.js";
+import { folderLook } from "../faults/files.js";
+import { Cluster } from "./cluster.js";
+import { freshDatabase, type TestAccess } from "./database.js";
+import { eventually } from "./eventually.js";
+import { modelFolder } from "./model-folder.js";
+import { Processes, type TestProcess } from "./processes.js";
+
+/** A migrated database and the roles of one service as processes, for one test file. */
+export interface RolesRig {
+  readonly cluster: Cluster;
+  readonly access: TestAccess;
+  /** Runs SQL as the administrator, who sees every tenant's rows. */
+  readonly query: <Row extends pg.QueryResultRow>(text: string, values?: readonly unknown[]) => Promise<Row[]>;
+  /** A client of the gateway. */
+  readonly client: (gateway: TestProcess) => AssayClient;
+  /** What a small experiment is asked with; the seeds say how many runs it has. */
+  readonly spec: (client: AssayClient, seeds: number) => Promise<RobustnessSpec>;
+  /** Everything has ended: checks all invariants. */
+  readonly checked: () => Promise<Verdict>;
+}
+
+/** Opens it; every process is killed and every file removed after the file's last test. Call it at the top of the file. */
+export async function openRoles(kafka: KafkaSettings): Promise<RolesRig> {
+  const folder = mkdtempSync(join(tmpdir(), "assay-roles-"));
+  const [dataDir, logs] = [join(folder, "data"), join(folder, "logs")];
+  for (const made of [dataDir, logs]) mkdirSync(made);
+  const access = await freshDatabase();
+  const processes = new Processes(logs);
+  const cluster = new Cluster({ processes, access, kafka, dataDir });
+  const migrated = cluster.migrate().launch();
+  assert.deepEqual(await migrated.whenEnded(), { code: 0, signal: null }, migrated.said());
+  const admin = new pg.Client(access.admin);
+  admin.on("error", () => undefined);
+  await admin.connect();
+  after(async () => {
+    await processes.close();
+    await admin.end();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  const key = readFileSync(cluster.keyFile, "utf8").trim();
+  return {
+    cluster,
+    access,
+    query: async (text, values = []) => (await admin.query(text, [...values])).rows,
+    client: (gateway) => new AssayClient({ url: gateway.where.url ?? "", key }),
+    spec: smallSpec,
+    checked: async () => {
+      const verdict = await check({
+        login: access.admin,
+        atRest: true,
+        stubAnswers: true,
+        look: folderLook(cluster.artifactsDir),
+        logs: [logs],
+        canaries: [key, access.app.password, access.work.password, access.owner.password],
+      });
+      assertHolds(verdict);
+      return verdict;
+    },
+  };
+}
+
+async function smallSpec(client: AssayClient, seeds: number): Promise<RobustnessSpec> {
+  const project = await client.project();
+  const model = await client.registerModel(project.id, `tiny ${randomUUID()}`, { path: modelFolder() });
+  return {
+    projectId: project.id,
+    name: "roles",
+    modelId: model.id,
+    methods: ["SFT", "DPO"],
+    tasks: ["KEYWORD_INCLUSION"],
+    artifacts: ["FEATURE_AMBIGUITY"],
+    spuriousness: [0.1, 0.9],
+    seeds: Array.from({ length: seeds }, (_, i) => 101 + i),
+  };
+}
+
+/** Submits until an answer comes, with one key, at one client after the other: what a client does whose connection broke. */
+export async function submitUntilAnswered(clients: readonly AssayClient[], spec: RobustnessSpec): Promise<string> {
+  const key = randomUUID();
+  let tries = 0;
+  return eventually("a submission to be answered", async () => {
+    const client = clients[tries % clients.length];
+    tries += 1;
+    try {
+      return (await client?.submitRobustnessExperiment(spec, key))?.id;
+    } catch (error) {
+      if (!isRetriable(error)) throw error;
+      return undefined;
+    }
+  });
+}
+
+/** Whether a client may just ask again: no answer came, or one that says so. */
+export function isRetriable(error: unknown): boolean {
+  return (
+    error instanceof AssayRequestError &&
+    ["UNREACHABLE", "STORE_UNAVAILABLE", "BUS_UNAVAILABLE", "POD_UNAVAILABLE"].includes(error.code)
+  );
+}
+
+/** Waits until every experiment has ended and gives how many runs there are. */
+export async function allEnded({ query }: Pick<RolesRig, "query">, experiments: number): Promise<void> {
+  await eventually(
+    `${experiments} experiments to end`,
+    async () => {
+      const [row] = await query<{ ended: number }>(
+        "select count(*)::int as ended from experiment where ended_at is not null",
+      );
+      return row?.ended === experiments;
+    },
+    180_000,
+  );
+}
