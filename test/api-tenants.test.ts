@@ -135,6 +135,16 @@ for (const who of ["another tenant", "another project of the tenant"]) {
           }),
         ],
         ["cancelExperiment", "CancelExperimentInput", "Experiment", (experimentId) => ({ experimentId })],
+        ["pauseExperiment", "ExperimentActionInput", "Experiment", (experimentId) => ({ experimentId })],
+        ["resumeExperiment", "ExperimentActionInput", "Experiment", (experimentId) => ({ experimentId })],
+        ["setPriority", "SetPriorityInput", "Experiment", (experimentId) => ({ experimentId, priority: 1 })],
+        ["retryRuns", "RetryRunsInput", "Experiment", (experimentId) => ({ experimentId, idempotencyKey: "k" })],
+        [
+          "extendExperiment",
+          "ExtendExperimentInput",
+          "Experiment",
+          (experimentId) => ({ experimentId, addSeeds: [9], idempotencyKey: "k" }),
+        ],
         [
           "registerModel",
           "RegisterModelInput",
@@ -144,6 +154,9 @@ for (const who of ["another tenant", "another project of the tenant"]) {
         ["beginDatasetUpload", "BeginDatasetUploadInput", "Project", (projectId) => ({ projectId, ...file })],
         ["completeDatasetUpload", "CompleteDatasetUploadInput", "Upload", (uploadId) => ({ uploadId })],
       ];
+      const { __schema } = await data(test, owner, "{ __schema { mutationType { fields { name } } } }");
+      const mutations: { name: string }[] = __schema.mutationType.fields;
+      assert.deepEqual([...new Set(named.map(([name]) => name))].sort(), mutations.map(({ name }) => name).sort());
       for (const [name, type, kind, inputOf] of named) {
         const query = `mutation ($input: ${type}!) { ${name}(input: $input) { ${ERRORS} } }`;
         const id = ids[kind] ?? "";
@@ -213,6 +226,15 @@ for (const who of ["another tenant", "another project of the tenant"]) {
       const payload = await submit(test, stranger(), { spec, idempotencyKey: "full tenant" });
       assert.deepEqual(payload.errors, []);
       assert.equal(payload.replayed, false);
+      const retry = `mutation ($input: RetryRunsInput!) { retryRuns(input: $input) { ${ERRORS} } }`;
+      const run = ids["Run"] ?? "";
+      const answers = [run, strangerOf(run)].map((id) => {
+        const input = { experimentId: payload.experiment.id, runIds: [id], idempotencyKey: "k" };
+        return maskedAnswer(test, stranger(), [retry, { input }], id);
+      });
+      const [foreign, none] = await Promise.all(answers);
+      assert.equal(foreign, none);
+      assert.match(foreign ?? "", /"NotFoundError"/);
     });
   });
 }

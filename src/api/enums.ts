@@ -5,6 +5,7 @@ import { reusePolicies } from "../domain/options.js";
 import { robustnessTasks, spuriousArtifacts, trainerKinds, tuningMethods } from "../domain/robustness.js";
 import { offeredCancelModes, runStates } from "../domain/run.js";
 import { scopes } from "../domain/tenant.js";
+import { waveKinds } from "../store/waves.js";
 
 interface EnumWords<T extends string> {
   readonly name: string;
@@ -33,7 +34,7 @@ export const ExperimentStateEnum = published(experimentStates, {
   values: {
     QUEUED: "No run has started.",
     RUNNING: "Runs are at work, or some have ended and others wait.",
-    PAUSED: "Every run that has not ended is paused.",
+    PAUSED: "It is held back, and no pod works on it any more.",
     CANCELLING: "A cancel was asked for, and runs are still ending.",
     SUCCEEDED: "Every run has a complete result.",
     PARTIAL: "Ended with a report, but not every run has a complete result.",
@@ -115,6 +116,16 @@ export const CancelModeEnum = published(offeredCancelModes, {
   },
 });
 
+export const WaveKindEnum = published(waveKinds, {
+  name: "WaveKind",
+  description: "Why runs were added to an experiment after it was accepted.",
+  values: {
+    RETRY: "Failed runs were tried again.",
+    REPLAY: "Dead letters were replayed.",
+    EXTENSION: "Its grid was made larger.",
+  },
+});
+
 export const ReusePolicyEnum = published(reusePolicies, {
   name: "ReusePolicy",
   description: "Whether equal work of the project is answered from an earlier run.",
@@ -135,8 +146,9 @@ export const ScopeEnum = published(scopes, {
   description: "What a key may do.",
   values: {
     READ: "Queries and subscriptions.",
-    SUBMIT: "Submit experiments, register models, and cancel experiments that the key itself submitted.",
-    CANCEL_ANY: "Cancel any experiment of the project.",
+    SUBMIT:
+      "Submit experiments, register models, and control experiments that the key itself submitted: cancel, pause, retry and the like.",
+    CANCEL_ANY: "Control any experiment of the project.",
     DATASET_WRITE: "Upload data sets.",
   },
 });

@@ -23,6 +23,7 @@ import {
   usageOfExperiments,
   usageOfRuns,
 } from "../store/runs.js";
+import { type WaveFacts, wavesOf } from "../store/waves.js";
 
 /** Sums of the ledger, and of what reuse kept out of it. */
 export interface UsedAndSaved {
@@ -50,6 +51,7 @@ export class Reads {
   readonly #attempts: Loader<readonly Attempt[]>;
   readonly #files: Loader<readonly RunFile[]>;
   readonly #results: Loader<Result | null>;
+  readonly #waves: Loader<readonly WaveFacts[]>;
   readonly #usageOfRuns: Loader<UsageSums>;
   readonly #usageOfExperiments: Loader<UsageSums>;
   readonly #savedOfRuns: Loader<UsageSums>;
@@ -72,6 +74,10 @@ export class Reads {
     this.#results = this.#one((tx, ids) => resultsOf(tx, ids), runIdOf);
     this.#attempts = this.#many((tx, ids) => attemptsOf(tx, ids), runIdOf);
     this.#files = this.#many((tx, ids) => artifactsOf(tx, ids), runIdOf);
+    this.#waves = this.#many(
+      (tx, ids) => wavesOf(tx, ids),
+      (wave) => wave.experimentId,
+    );
     this.#tallies = this.#mapped((tx, ids) => runCountsOf(tx, ids), { counts: {}, reported: false, partial: false });
     this.#usageOfRuns = this.#mapped((tx, ids) => usageOfRuns(tx, ids), {});
     this.#usageOfExperiments = this.#mapped((tx, ids) => usageOfExperiments(tx, ids), {});
@@ -133,6 +139,11 @@ export class Reads {
 
   tally(experimentId: string): Promise<Tally> {
     return this.#tallies.load(experimentId);
+  }
+
+  /** What was added to the experiment after it was accepted, the first first. */
+  waves(experimentId: string): Promise<readonly WaveFacts[]> {
+    return this.#waves.load(experimentId);
   }
 
   attempts(runId: string): Promise<readonly Attempt[]> {

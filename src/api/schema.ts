@@ -6,8 +6,10 @@ import { ArtifactResolver } from "./artifact/artifact.resolver.js";
 import type { Context } from "./context.js";
 import { DatasetResolver, DatasetVersionResolver } from "./dataset/dataset.resolver.js";
 import { userErrorTypes } from "./error/error.type.js";
+import { ControlResolver } from "./experiment/control.resolver.js";
 import { ExperimentResolver } from "./experiment/experiment.resolver.js";
 import { type CodeDigests, type ExperimentSink, RobustnessResolver } from "./experiment/submit.resolver.js";
+import { WavesResolver } from "./experiment/waves.resolver.js";
 import { ModelResolver } from "./model/model.resolver.js";
 import { NodeResolver } from "./node/node.resolver.js";
 import { demand, located } from "./present.js";
@@ -32,6 +34,7 @@ export interface SchemaParts {
 export function makeSchema(parts: SchemaParts): Promise<GraphQLSchema> {
   const resolvers = new Map<unknown, object>([
     [ArtifactResolver, new ArtifactResolver(parts.publicUrl)],
+    [ControlResolver, new ControlResolver()],
     [DatasetResolver, new DatasetResolver()],
     [DatasetVersionResolver, new DatasetVersionResolver(parts.artifacts, parts.publicUrl)],
     [ExperimentResolver, new ExperimentResolver()],
@@ -43,11 +46,13 @@ export function makeSchema(parts: SchemaParts): Promise<GraphQLSchema> {
     [RunResolver, new RunResolver()],
     [ServiceAccountResolver, new ServiceAccountResolver()],
     [ViewerResolver, new ViewerResolver()],
+    [WavesResolver, new WavesResolver(parts.codeDigests)],
   ]);
   const container: ContainerType = { get: (resolver) => resolvers.get(resolver) };
   return buildSchema({
     resolvers: [
       ArtifactResolver,
+      ControlResolver,
       DatasetResolver,
       DatasetVersionResolver,
       ExperimentResolver,
@@ -59,6 +64,7 @@ export function makeSchema(parts: SchemaParts): Promise<GraphQLSchema> {
       RunResolver,
       ServiceAccountResolver,
       ViewerResolver,
+      WavesResolver,
     ],
     orphanedTypes: [...userErrorTypes, ...runFailureTypes],
     container,

@@ -16,8 +16,15 @@ export interface SubmitOptions {
 /** The options when the request leaves them out. */
 export const defaultOptions: SubmitOptions = { priority: 0, reuse: "EXACT_MATCH", maxAttempts: 3 };
 
+const KEY_LENGTH_MAX = 200;
 const PRIORITY_MAX = 100;
 const ATTEMPTS_MAX = 10;
+
+/** What is wrong with an idempotency key; null when nothing is. */
+export function idempotencyKeyFault(key: string, path: readonly string[]): AssayError | null {
+  const fits = key.trim() !== "" && key.length <= KEY_LENGTH_MAX;
+  return fits ? null : invalidInput(path, `1 to ${KEY_LENGTH_MAX} characters`, key);
+}
 
 /** What is wrong with a priority; null when nothing is. */
 export function priorityFault(value: number, path: readonly string[]): AssayError | null {

@@ -9,7 +9,8 @@ import {
 } from "./robustness.js";
 
 const NAME_LENGTH_MAX = 200;
-const SEED_MAX = 2 ** 31 - 1;
+/** Seeds are from 0 to this. */
+export const SEED_MAX = 2 ** 31 - 1;
 /** The generated cell has words and frames for so many pairs of each split. */
 const GENERATED_MAX: SampleSize = { trainPairs: 108, validationPairs: 40, testPairs: 100, generationItems: 100 };
 const UPLOADED_MAX: SampleSize = {

@@ -39,8 +39,7 @@ export async function takeKey(tx: Transaction, request: KeyedRequest, answerId: 
   throw keyConflict(idempotencyKey, row.created_at);
 }
 
-/** The error for a key that was used for another request. */
-export function keyConflict(idempotencyKey: string, firstSeenAt: Date): AssayError {
+function keyConflict(idempotencyKey: string, firstSeenAt: Date): AssayError {
   return new AssayError(
     "IDEMPOTENCY_CONFLICT",
     `idempotencyKey: ${JSON.stringify(idempotencyKey)} was used at ${firstSeenAt.toISOString()} for another request`,

@@ -137,6 +137,11 @@ const readById = statement(
   `select experiment_id as "experimentId", kind, body, at from wave where tenant_id = $1 and id = $2 order by experiment_id`,
 );
 
+const readByExperiment = statement(
+  "waves-of",
+  'select experiment_id as "experimentId", kind, body, at from wave where experiment_id = any($1::uuid[]) order by at, id',
+);
+
 /** RETRY and REPLAY {runIds}, the runs that do the work again; EXTENSION {addSeeds, addSpuriousness}. */
 export const waveKinds = ["RETRY", "REPLAY", "EXTENSION"] as const;
 export type WaveKind = (typeof waveKinds)[number];
@@ -166,6 +171,11 @@ export async function recordWave(tx: Transaction, key: ExperimentKey, wave: Wave
 /** The waves that were made under an id. */
 export function wavesUnder(tx: Transaction, tenantId: string, id: string): Promise<WaveFacts[]> {
   return tx.rows<WaveFacts>(readById, [tenantId, id]);
+}
+
+/** The waves of these experiments, the first first. */
+export function wavesOf(tx: Transaction, experimentIds: readonly string[]): Promise<WaveFacts[]> {
+  return tx.rows<WaveFacts>(readByExperiment, [experimentIds]);
 }
 
 /** Ids of runs in what is kept of a wave. */

@@ -19,12 +19,12 @@ export class CancelExperimentInput {
   readonly clientMutationId?: string | null;
 }
 
-@ObjectType({ description: "Answer to cancelExperiment." })
+@ObjectType({ description: "Answer to what is done to an experiment as a whole." })
 export class ExperimentActionPayload {
   @Field(() => ExperimentType, { nullable: true, description: "The experiment as it now is." })
   readonly experiment!: object | null;
 
-  @Field(() => Boolean, { description: "False when it had ended or was being cancelled already." })
+  @Field(() => Boolean, { description: "False when there was nothing to change: it had ended, or was so already." })
   readonly changed!: boolean;
 
   @Field(() => [UserErrorType], { description: "What is wrong with the request; empty when it was done." })

@@ -1,33 +1,22 @@
-import { Arg, Args, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from "type-graphql";
+import { Arg, Args, Ctx, FieldResolver, ID, Int, Query, Resolver, Root } from "type-graphql";
 import { type Experiment, type ExperimentState, experimentState } from "../../domain/experiment.js";
 import { terminalStates } from "../../domain/run.js";
 import type { Project } from "../../domain/tenant.js";
-import { AssayError, invalidInput, notFound } from "../../errors.js";
-import { cancelExperiment } from "../../store/cancel.js";
 import { listExperiments, reportRunOf } from "../../store/experiments.js";
 import { listEvents } from "../../store/nodes.js";
 import { listArtifacts, listRuns } from "../../store/runs.js";
 import { ArtifactConnection } from "../artifact/artifact.type.js";
 import { type Connection, connectionOf, idCursor, numberCursor, PageArgs, pageOf, timeCursor } from "../connection.js";
 import type { Context } from "../context.js";
-import { globalId, idArgument, idWords, inputArgument, keyIn } from "../ids.js";
-import { type Answer, answered, demand } from "../present.js";
+import { globalId, idArgument, idWords, keyIn } from "../ids.js";
 import { RunEventConnection } from "../run/event.type.js";
 import { publishedUsage } from "../run/run.resolver.js";
 import { RunConnection } from "../run/run.type.js";
 import type { UsageType } from "../usage.type.js";
-import { CancelExperimentInput, ExperimentActionPayload } from "./cancel.input.js";
-import { typedExperiment } from "./experiment.js";
-import { ExperimentConnection, type ExperimentProgressType, ExperimentType } from "./experiment.type.js";
+import { publishedWave, typedExperiment } from "./experiment.js";
+import { ExperimentConnection, type ExperimentProgressType, ExperimentType, type WaveType } from "./experiment.type.js";
 
 const AFTER = { nullable: true, defaultValue: 0, description: "Only later events." } as const;
-const REASON_LENGTH_MAX = 1_000;
-
-interface Changed {
-  readonly experiment: object | null;
-  readonly changed: boolean;
-}
-
 @Resolver(() => ExperimentType)
 export class ExperimentResolver {
   @Query(() => ExperimentType, {
@@ -43,17 +32,6 @@ export class ExperimentResolver {
   @Query(() => ExperimentConnection, { description: "Experiments of the key's project, the newest first." })
   experiments(@Args(() => PageArgs) args: PageArgs, @Ctx() context: Context): Promise<Connection<object>> {
     return pageOfExperiments(context.caller.projectId, args, context);
-  }
-
-  @Mutation(() => ExperimentActionPayload, {
-    description:
-      "Ends an experiment early. Needs the scope SUBMIT for one that the key itself submitted, CANCEL_ANY for any other.",
-  })
-  cancelExperiment(
-    @Arg("input", () => CancelExperimentInput, inputArgument) input: CancelExperimentInput,
-    @Ctx() context: Context,
-  ): Promise<Changed & Answer> {
-    return answered<Changed>(input, { experiment: null, changed: false }, () => cancel(input, context));
   }
 
   @FieldResolver(() => ID, idWords)
@@ -84,6 +62,11 @@ export class ExperimentResolver {
     const completed = terminalStates.reduce((sum, state) => sum + (counts[state] ?? 0), 0);
     const { totalRuns: total, stage, stageCount } = experiment;
     return { completed, total, fraction: completed / total, stage, stageCount };
+  }
+
+  @FieldResolver()
+  async waves(@Root() experiment: Experiment, @Ctx() { reads }: Context): Promise<WaveType[]> {
+    return (await reads.waves(experiment.id)).map(publishedWave);
   }
 
   @FieldResolver()
@@ -153,23 +136,4 @@ export async function pageOfExperiments(
     createdAt,
     id,
   }));
-}
-
-async function cancel(input: CancelExperimentInput, context: Context): Promise<Changed> {
-  const { caller, reads } = context;
-  const reason = input.reason ?? null;
-  const key = keyIn(input.experimentId, "Experiment");
-  const experiment = key === null ? null : await reads.experiment(key);
-  demand(context, experiment === null || experiment.createdBy === caller.keyId ? "SUBMIT" : "CANCEL_ANY");
-  if (experiment === null) throw notFound(["input", "experimentId"], "experiment", input.experimentId);
-  if (reason !== null && reason.length > REASON_LENGTH_MAX) {
-    throw invalidInput(["input", "reason"], `at most ${REASON_LENGTH_MAX} characters`, reason);
-  }
-  const named = { tenantId: caller.tenantId, experimentId: experiment.id };
-  const changed = await reads.within((tx) =>
-    cancelExperiment(tx, named, { mode: input.mode, reason, requestedBy: caller.keyId }),
-  );
-  const now = await reads.experiment(experiment.id);
-  if (now === null) throw new AssayError("INTERNAL", `wanted experiment ${experiment.id}, but it is gone`);
-  return { experiment: typedExperiment(now), changed };
 }

@@ -1,6 +1,7 @@
 import { Field, Float, Int, InterfaceType, ObjectType } from "type-graphql";
 import type { Capability, Experiment, ExperimentState } from "../../domain/experiment.js";
 import type { RobustnessTask, SpuriousArtifact, TuningMethod } from "../../domain/robustness.js";
+import type { WaveKind } from "../../store/waves.js";
 import { ArtifactType } from "../artifact/artifact.type.js";
 import { connectionType } from "../connection.js";
 import {
@@ -9,6 +10,7 @@ import {
   RobustnessTaskEnum,
   SpuriousArtifactEnum,
   TuningMethodEnum,
+  WaveKindEnum,
 } from "../enums.js";
 import { NodeType, type Typed } from "../node/node.type.js";
 import { ProjectType } from "../project/project.type.js";
@@ -18,7 +20,7 @@ import { ActorType } from "../viewer/actor.type.js";
 
 @ObjectType("ExperimentProgress", { description: "How far an experiment is." })
 export class ExperimentProgressType {
-  @Field(() => Int, { description: "Runs that have ended, however they did." })
+  @Field(() => Int, { description: "Runs that have ended, however they did; those that were superseded do not count." })
   readonly completed!: number;
 
   @Field(() => Int, { description: "Runs that it has." })
@@ -34,7 +36,9 @@ export class ExperimentProgressType {
   readonly stageCount!: number;
 }
 
-@ObjectType("RobustnessGrid", { description: "The grid as it was asked for; controls are planned beside it." })
+@ObjectType("RobustnessGrid", {
+  description: "The grid as it was asked for, extensions included; controls are planned beside it.",
+})
 export class RobustnessGridType {
   @Field(() => [TuningMethodEnum], { description: "How the model is tuned." })
   readonly methods!: readonly TuningMethod[];
@@ -52,6 +56,24 @@ export class RobustnessGridType {
   readonly seeds!: readonly number[];
 }
 
+@ObjectType("Wave", { description: "Work that was added to an experiment after it was accepted." })
+export class WaveType {
+  @Field(() => WaveKindEnum, { description: "Why." })
+  readonly kind!: WaveKind;
+
+  @Field(() => DateTime, { description: "When." })
+  readonly at!: Date;
+
+  @Field(() => Int, { description: "Failed runs that it tried again; 0 for an extension." })
+  readonly retriedRuns!: number;
+
+  @Field(() => [Int], { description: "Seeds that it added." })
+  readonly addedSeeds!: readonly number[];
+
+  @Field(() => [Float], { description: "Spuriousness rates that it added." })
+  readonly addedSpuriousness!: readonly number[];
+}
+
 /** What every experiment says, whatever its capability. */
 @InterfaceType("Experiment", {
   implements: NodeType,
@@ -60,7 +82,7 @@ export class RobustnessGridType {
 })
 export abstract class ExperimentType
   extends NodeType
-  implements Pick<Experiment, "name" | "capability" | "createdAt" | "cancelReason" | "endedAt">
+  implements Pick<Experiment, "name" | "capability" | "createdAt" | "cancelReason" | "pausedAt" | "endedAt">
 {
   @Field(() => ProjectType, { description: "The project that holds it." })
   readonly project!: object;
@@ -83,6 +105,9 @@ export abstract class ExperimentType
   @Field(() => ExperimentProgressType, { description: "How far it is." })
   readonly progress!: ExperimentProgressType;
 
+  @Field(() => [WaveType], { description: "What was added to it since, the first first." })
+  readonly waves!: readonly WaveType[];
+
   @Field(() => UsageType, { description: "What its runs used." })
   readonly usage!: UsageType;
 
@@ -95,7 +120,13 @@ export abstract class ExperimentType
   @Field(() => String, { nullable: true, description: "The reason that was given for a cancel." })
   readonly cancelReason!: string | null;
 
-  @Field(() => DateTime, { nullable: true, description: "When its last run ended; null while it may still change." })
+  @Field(() => DateTime, { nullable: true, description: "Since when it is held back; null when it is not." })
+  readonly pausedAt!: Date | null;
+
+  @Field(() => DateTime, {
+    nullable: true,
+    description: "When its last run ended; null while it may still change by itself.",
+  })
   readonly endedAt!: Date | null;
 }
 

@@ -3,10 +3,10 @@ import { Arg, Ctx, FieldResolver, Info, Mutation, Resolver, Root } from "type-gr
 import { digestOf, newId } from "../../domain/digest.js";
 import type { Experiment } from "../../domain/experiment.js";
 import type { Model } from "../../domain/model.js";
-import { optionFaults, type SubmitOptions } from "../../domain/options.js";
+import { idempotencyKeyFault, optionFaults, type SubmitOptions } from "../../domain/options.js";
 import { type PlanContext, planRobustness, type RobustnessRequest } from "../../domain/robustness.js";
 import { faultsOf } from "../../domain/robustness-rules.js";
-import { type AssayError, invalidInput, notFound } from "../../errors.js";
+import { type AssayError, notFound } from "../../errors.js";
 import type { Submitted as Stored, Submission } from "../../store/submit.js";
 import type { Context } from "../context.js";
 import { inputArgument, keyIn } from "../ids.js";
@@ -18,7 +18,6 @@ import { submitOptionsOf } from "./options.input.js";
 import { requestOf } from "./request.js";
 import { type RobustnessInput, SubmitRobustnessInput, SubmitRobustnessPayload } from "./robustness.input.js";
 
-const KEY_LENGTH_MAX = 200;
 const MODELS_MAX = 1_000;
 const SPEC = ["input", "spec"];
 
@@ -66,17 +65,16 @@ export class RobustnessResolver {
   }
 
   @FieldResolver()
-  grid(@Root() experiment: Experiment): RobustnessGridType {
-    return gridOf(experiment.spec);
+  async grid(@Root() experiment: Experiment, @Ctx() { reads }: Context): Promise<RobustnessGridType> {
+    return gridOf(experiment.spec, await reads.waves(experiment.id));
   }
 
   async #submit(input: SubmitRobustnessInput, { caller, reads, traceparent }: Context): Promise<Stored> {
     const request = requestOf(input.spec);
     const { faults, found } = await this.#findParts(input.spec, { caller, reads });
     const { idempotencyKey } = input;
-    if (idempotencyKey.trim() === "" || idempotencyKey.length > KEY_LENGTH_MAX) {
-      faults.push(invalidInput(["input", "idempotencyKey"], `1 to ${KEY_LENGTH_MAX} characters`, idempotencyKey));
-    }
+    const badKey = idempotencyKeyFault(idempotencyKey, ["input", "idempotencyKey"]);
+    if (badKey !== null) faults.push(badKey);
     const options = submitOptionsOf(input.spec.options);
     faults.push(
       ...faultsOf(request, input.spec.datasetVersionId != null, SPEC),

@@ -45,6 +45,11 @@ export class RunResolver {
   }
 
   @FieldResolver()
+  supersededBy(@Root() run: Run, @Ctx() { reads }: Context): Promise<Run | null> | null {
+    return run.supersededBy === null ? null : reads.run(run.supersededBy);
+  }
+
+  @FieldResolver()
   progress(@Root() { progress }: Run): RunProgressType | null {
     if (progress === null) return null;
     return { ...progress, fraction: progress.total > 0 ? progress.completed / progress.total : 0 };

@@ -159,7 +159,19 @@ export class ProvenanceType {
 export class RunType
   extends NodeType
   implements
-    Pick<Run, "step" | "stage" | "seed" | "state" | "stateReason" | "partial" | "digest" | "acceptedAt" | "terminalAt">
+    Pick<
+      Run,
+      | "step"
+      | "stage"
+      | "seed"
+      | "state"
+      | "stateReason"
+      | "partial"
+      | "digest"
+      | "acceptedAt"
+      | "terminalAt"
+      | "priority"
+    >
 {
   @Field(() => ExperimentType, { description: "The experiment that it is part of." })
   readonly experiment!: object;
@@ -215,6 +227,15 @@ export class RunType
 
   @Field(() => UsageType, { description: "What it used." })
   readonly usage!: UsageType;
+
+  @Field(() => Int, { description: "Higher is served sooner; one is worth ten minutes of waiting." })
+  readonly priority!: number;
+
+  @Field(() => RunType, {
+    nullable: true,
+    description: "The later run that does its work, after a retry or an extension; then this one counts no more.",
+  })
+  readonly supersededBy!: object | null;
 
   @Field(() => DateTime, { description: "When it was accepted." })
   readonly acceptedAt!: Date;
