@@ -36,6 +36,10 @@ alter table run force row level security;
 
 drop index run_claimable;
 create index run_claimable on run (tenant_id, queue_rank, experiment_id, position) where state in ('QUEUED', 'RETRY_WAIT');
+-- How many runs of a tenant wait, which its quota bounds.
+create index run_waiting on run (tenant_id) where state in ('WAITING', 'QUEUED', 'RETRY_WAIT', 'PAUSED');
+-- The share of a tenant says when it was served last.
+drop index attempt_by_start;
 -- Runs that equal ones may be answered from: those that were worked on, whole, and whose files are there.
 create index run_answered on run (digest, tenant_id)
   where state = 'SUCCEEDED' and not partial and reused_from is null and superseded_by is null and files_gone_at is null;
@@ -111,14 +115,16 @@ create table quota (
 -- there and adds the run's estimated cost, divided by the weight, to v at once.
 create table share (
   tenant_id uuid primary key references tenant,
-  v double precision not null default 0
+  v double precision not null default 0,
+  served bigint not null default 0          -- n of its last claim
 );
 
 -- The virtual clock. Whoever claims locks its one row first, so claims are one after another.
 create table share_clock (
   one boolean primary key default true check (one),
   v double precision not null default 0,
-  n bigint not null default 0               -- claims and corrections so far
+  n bigint not null default 0,              -- claims and corrections so far
+  contenders int not null default 0         -- tenants that had a run to claim when one was claimed last
 );
 insert into share_clock default values;
 
@@ -135,18 +141,23 @@ create table share_entry (
   primary key (tenant_id, n)
 );
 
--- An attempt that ended and is not yet counted into its tenant's share and its kind's typical cost.
+-- An attempt that ended and is not yet counted into its tenant's share, its day and its kind's typical cost.
 create table cost_note (
   tenant_id uuid not null,
   run_id uuid not null,
   epoch int not null,
-  project_id uuid not null,
-  capability text not null,
-  step text not null,
   reserved double precision not null,
   used double precision not null,
-  succeeded boolean not null,
+  at timestamptz not null default now(),
   primary key (tenant_id, run_id, epoch)
+);
+
+-- Seconds that a tenant settled on a day by UTC, those of cost notes excepted.
+create table compute_day (
+  tenant_id uuid not null,
+  day date not null,
+  seconds double precision not null,
+  primary key (tenant_id, day)
 );
 
 -- Seconds that runs of a kind usually take.
@@ -164,21 +175,15 @@ create table typical_cost (
 -- releases the rest, so that reserved - released = settled; the release is negative where it took longer than was thought.
 create table ledger (
   tenant_id uuid not null,
-  entry_id uuid not null,
-  experiment_id uuid not null,
   run_id uuid not null,
   epoch int not null,
   unit text not null check (unit in ('COMPUTE_SECONDS')),
   kind text not null check (kind in ('RESERVE', 'SETTLE', 'RELEASE')),
   amount double precision not null,
   at timestamptz not null default now(),
-  primary key (tenant_id, entry_id),
-  unique (tenant_id, run_id, epoch, unit, kind),
-  foreign key (tenant_id, run_id, epoch) references attempt,
-  foreign key (tenant_id, experiment_id) references experiment
+  primary key (tenant_id, run_id, epoch, unit, kind),
+  foreign key (tenant_id, run_id, epoch) references attempt
 );
-create index ledger_by_time on ledger (tenant_id, at);
-create index ledger_by_experiment on ledger (experiment_id);
 
 -- ---------------------------------------------------------------- waves
 -- Work that was added to an experiment after it was accepted. What was asked for at first stays in its spec as it was.
@@ -243,7 +248,7 @@ do $$
 declare
   t text;
 begin
-  foreach t in array array['checkpoint', 'quota', 'share', 'share_entry', 'cost_note', 'typical_cost', 'ledger', 'dead_letter', 'wave'] loop
+  foreach t in array array['checkpoint', 'quota', 'share', 'share_entry', 'cost_note', 'compute_day', 'typical_cost', 'ledger', 'dead_letter', 'wave'] loop
     execute format('alter table %I enable row level security', t);
     execute format('alter table %I force row level security', t);
     execute format('create policy one_tenant on %I to assay_app, assay_owner
@@ -253,7 +258,8 @@ begin
   end loop;
 end $$;
 
-grant select on checkpoint, quota, share, typical_cost, ledger, dead_letter to assay_app;
+grant select on checkpoint, quota, share, cost_note, compute_day, typical_cost, ledger, dead_letter to assay_app;
+grant select (v, contenders) on share_clock to assay_app;
 grant select, insert on wave to assay_app;
 grant select on wave to assay_work;
 grant update (replayed_at, purged_at, last_error, log_tail) on dead_letter to assay_app;
@@ -262,12 +268,13 @@ grant update (paused_at) on experiment to assay_work;
 grant update (state, state_reason, priority, queue_rank, release_reason, attempt, disruptions, stage, superseded_by, terminal_at,
               error_class, error_code, error_message, error_stage, micro_batch_divisor) on run to assay_app;
 
-grant select on checkpoint, quota, share, share_clock, share_entry, cost_note, typical_cost, ledger, dead_letter, poison_message to assay_work;
-grant insert on checkpoint, share, share_entry, cost_note, typical_cost, ledger, dead_letter, poison_message to assay_work;
+grant select on checkpoint, quota, share, share_clock, share_entry, cost_note, compute_day, typical_cost, ledger, dead_letter, poison_message to assay_work;
+grant insert on checkpoint, share, share_entry, cost_note, compute_day, typical_cost, ledger, dead_letter, poison_message to assay_work;
 grant update (broken_at) on checkpoint to assay_work;
-grant update (v) on share to assay_work;
-grant update (v, n) on share_clock to assay_work;
+grant update (v, served) on share to assay_work;
+grant update (v, n, contenders) on share_clock to assay_work;
 grant update (runs, seconds) on typical_cost to assay_work;
+grant update (seconds) on compute_day to assay_work;
 grant update (release_reason, micro_batch_divisor, reused_from, files_gone_at) on run to assay_work;
 grant update (last_step, resumed_from_step) on attempt to assay_work;
 grant delete on checkpoint, artifact to assay_work;

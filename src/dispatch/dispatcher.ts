@@ -9,6 +9,7 @@ import { beatDispatcher, removeDispatcher, removeSilentDispatchers } from "../st
 import { expireLease } from "../store/endings.js";
 import { adoptLeases, expiredLeases, releaseLeases, stoppingLeases } from "../store/leases.js";
 import { announceOverdue, pruneMessages, RUNS_CANCELLING, RUNS_QUEUED } from "../store/outbox.js";
+import { FOLDED_MAX, foldCosts, pruneShares } from "../store/shares.js";
 import { Attempt, type AttemptParts, type AttemptPlace, type LeaseTimes } from "./attempt.js";
 import { claimFor } from "./claims.js";
 import { ExperimentWriter } from "./experiment-writer.js";
@@ -44,6 +45,7 @@ const defaultTimes: LeaseTimes = { ttlMs: 30_000, beatMs: 5_000, callMs: 5_000, 
 const MISSED_BEATS = 3;
 const OVERDUE_SECONDS = 60;
 const KEEP_MESSAGES_DAYS = 7;
+const KEEP_SHARES_DAYS = 7;
 const CONSUMER = "dispatcher";
 
 /** Gives runs to pods and sees every attempt through. Any number may run side by side. */
@@ -100,7 +102,8 @@ export class Dispatcher {
     });
     this.ticker.every("sweep of leases", this.times.ttlMs / 3, () => this.sweep());
     this.ticker.every("reconciliation", 30_000, () => this.reconcile());
-    // Reads both tables whole, so not often.
+    this.ticker.every("costs of ended runs", 1_000, () => this.fold());
+    // Reads the tables whole, so not often.
     this.ticker.every("pruning of messages", 3_600_000, () => this.prune());
   }
 
@@ -216,8 +219,15 @@ export class Dispatcher {
     await this.options.database.transaction((tx) => announceOverdue(tx, OVERDUE_SECONDS));
   }
 
+  private async fold(): Promise<void> {
+    while ((await this.options.database.transaction(foldCosts)) === FOLDED_MAX);
+  }
+
   private prune(): Promise<void> {
-    return this.options.database.transaction((tx) => pruneMessages(tx, KEEP_MESSAGES_DAYS));
+    return this.options.database.transaction(async (tx) => {
+      await pruneMessages(tx, KEEP_MESSAGES_DAYS);
+      await pruneShares(tx, KEEP_SHARES_DAYS);
+    });
   }
 }
 

@@ -1,6 +1,8 @@
 import type { RunInput } from "../domain/run.js";
 import type { ExperimentKey } from "./events.js";
+import { reservedNow, usedToday } from "./quotas.js";
 import { answerable } from "./reuse.js";
+import { lockShares, thoughtCost } from "./shares.js";
 import { statement, type Transaction } from "./transaction.js";
 
 /** One attempt's hold on a run: whatever is said for another epoch does not count. */
@@ -26,54 +28,109 @@ export interface ClaimRequest {
   readonly limit: number;
 }
 
-// Tenants take turns: first whoever has fewest runs in work, then whoever was served longest ago. Within a tenant by
-// age and priority, which `queue_rank` holds in one. More heads than wanted are looked at, because another claim may hold the first ones locked.
+/** SQL of whether a run `r` may be claimed now; one that an earlier equal run answers is worked on by no pod. */
+const claimable = `r.state in ('QUEUED', 'RETRY_WAIT') and r.not_before <= now() and not (${answerable("r")})`;
+
+// The tenants that have a run to claim are found by skipping over the index of claimable runs, so that a long queue costs as
+// little as a short one. Only so many of them as runs are wanted can be served, those with the smallest start tags, and of each
+// so many of its runs: `before` is what a tenant's runs ahead of one are thought to cost, which moves its start tag.
+// Twice as many runs are looked at as are wanted, because whoever cancels or pauses runs may hold the first ones locked; whatever
+// is passed over leaves no gap, as start tags are reckoned again for the runs that were taken. domain/share.ts says the rule.
 const claim = statement(
   "claim",
-  `with recursive tenants(tenant_id) as (
+  `with recursive waiting(tenant_id) as (
      (select tenant_id from run where state in ('QUEUED', 'RETRY_WAIT') order by tenant_id limit 1)
      union all
-     select (select r.tenant_id from run r where r.state in ('QUEUED', 'RETRY_WAIT') and r.tenant_id > t.tenant_id
+     select (select r.tenant_id from run r where r.state in ('QUEUED', 'RETRY_WAIT') and r.tenant_id > w.tenant_id
              order by r.tenant_id limit 1)
-     from tenants t where t.tenant_id is not null
-   ), busy as (
-     select tenant_id, count(*) as runs from run where state in ('LEASED', 'RUNNING', 'CANCELLING') group by tenant_id
-   ), heads as (
-     select h.tenant_id, h.id, coalesce(busy.runs, 0) + h.place as share, h.place,
-            (select max(a.started_at) from attempt a where a.tenant_id::text = t.tenant_id::text) as served
-     from tenants t
+     from waiting w where w.tenant_id is not null
+   ), live as materialized (
+     select tenant_id, id, epoch from run where state in ('LEASED', 'RUNNING', 'CANCELLING')
+   ), standing as (
+     select w.tenant_id, coalesce(q.weight, 1) as weight, greatest(clock.v, s.v) as tag, coalesce(s.served, 0) as served,
+            q.running_max - (select count(*) from live where live.tenant_id = q.tenant_id and q.running_max is not null) as slots,
+            q.compute_seconds_per_day as day_limit,
+            case when q.compute_seconds_per_day is not null
+                 then ${usedToday("q.tenant_id")} + ${reservedNow("q.tenant_id", "live")} end as committed
+     from waiting w
+     cross join share_clock clock
+     left join share s on s.tenant_id = w.tenant_id
+     left join quota q on q.tenant_id = w.tenant_id
+     where w.tenant_id is not null
+   ), contenders as (
+     select s.* from standing s
      cross join lateral (
-       select next.*, row_number() over () as place from (
-         select r.tenant_id, r.id from run r
-         where r.tenant_id = t.tenant_id and r.state in ('QUEUED', 'RETRY_WAIT') and r.not_before <= now()
-           and not (${answerable("r")})
-         order by r.queue_rank, r.experiment_id, r.position limit $5::int * 4
-       ) next
+       select case when s.day_limit is not null then ${thoughtCost} end as cost
+       from run r join experiment e on e.tenant_id = r.tenant_id and e.id = r.experiment_id
+       where r.tenant_id = s.tenant_id and ${claimable}
+       order by r.queue_rank, r.experiment_id, r.position limit 1
+     ) first
+     where (s.slots is null or s.slots > 0) and ${fits({ limit: "s.day_limit", committed: "s.committed", cost: "first.cost" })}
+   ), heads as (
+     select c.*, h.id, h.place, h.cost,
+            coalesce(sum(h.cost) over (partition by c.tenant_id order by h.place rows between unbounded preceding and 1 preceding), 0) as before
+     from (select * from contenders order by tag, served, tenant_id limit $5) c
+     cross join lateral (
+       select r.id, row_number() over (order by r.queue_rank, r.experiment_id, r.position) as place, ${thoughtCost} as cost
+       from (
+         select tenant_id, id, experiment_id, step, queue_rank, position from run r
+         where r.tenant_id = c.tenant_id and ${claimable}
+         order by r.queue_rank, r.experiment_id, r.position limit $5::int * 2
+       ) r
+       join experiment e on e.tenant_id = r.tenant_id and e.id = r.experiment_id
      ) h
-     left join busy on busy.tenant_id = t.tenant_id
-   ), taken as (
-     select r.tenant_id, r.id from run r join heads h on h.tenant_id = r.tenant_id and h.id = r.id
-     where r.state in ('QUEUED', 'RETRY_WAIT')
-     order by h.share, h.served nulls first, h.tenant_id, h.place
-     limit $5 for update of r skip locked
+   ), chosen as (
+     select r.tenant_id, r.id, h.weight, h.tag, h.served, h.place, h.cost
+     from heads h join run r on r.tenant_id = h.tenant_id and r.id = h.id
+     where r.state in ('QUEUED', 'RETRY_WAIT') and (h.slots is null or h.place <= h.slots) and ${fits({ limit: "h.day_limit", committed: "(h.committed + h.before)", cost: "h.cost" })}
+     order by h.tag + h.before / h.weight, h.place > 1, h.served, h.tenant_id, h.place
+     limit $5 for no key update of r skip locked
    ), claimed as (
      update run r set state = 'LEASED', state_reason = null, epoch = r.epoch + 1, attempt = r.attempt + 1, progress = null,
                       lease_owner = $1, lease_until = now() + make_interval(secs => $4::float8 / 1000)
-     from taken where r.tenant_id = taken.tenant_id and r.id = taken.id
-     returning r.tenant_id, r.id, r.experiment_id, r.epoch, r.spec, r.spec_sha256, r.queue_rank, r.position
+     from chosen c where r.tenant_id = c.tenant_id and r.id = c.id
+     returning r.tenant_id, r.id, r.experiment_id, r.epoch, r.spec, r.spec_sha256, c.weight, c.tag, c.served, c.place, c.cost
+   ), tagged as (
+     select c.*, c.cost / c.weight as amount,
+            c.tag + coalesce(sum(c.cost / c.weight) over (partition by c.tenant_id order by c.place rows between unbounded preceding and 1 preceding), 0) as start_tag
+     from claimed c
+   ), numbered as (
+     select t.*, clock.n + row_number() over (order by t.start_tag, t.place > 1, t.served, t.tenant_id, t.place) as n
+     from tagged t cross join share_clock clock
    ), tried as (
      insert into attempt (tenant_id, run_id, epoch, dispatcher_id, pod_id, pod_address)
      select tenant_id, id, epoch, $1, $2, $3 from claimed
+   ), reserved as (
+     insert into ledger (tenant_id, run_id, epoch, unit, kind, amount)
+     select tenant_id, id, epoch, 'COMPUTE_SECONDS', 'RESERVE', cost from claimed
+   ), audited as (
+     insert into share_entry (tenant_id, n, kind, run_id, epoch, amount, start_tag)
+     select tenant_id, n, 'CLAIM', id, epoch, amount, start_tag from numbered
+   ), charged as (
+     insert into share (tenant_id, v, served) select tenant_id, max(start_tag + amount), max(n) from numbered group by tenant_id
+     on conflict (tenant_id) do update set v = excluded.v, served = excluded.served
+   ), moved as (
+     update share_clock set v = last.start_tag, n = last.n, contenders = (select count(*) from contenders)
+     from (select start_tag, n from numbered order by n desc limit 1) last
    )
    select c.tenant_id as "tenantId", c.id as "runId", c.experiment_id as "experimentId", c.epoch, c.spec,
           c.spec_sha256 as "specSha256", lower(e.capability) as capability
-   from claimed c join experiment e on e.tenant_id = c.tenant_id and e.id = c.experiment_id
-   order by c.queue_rank, c.experiment_id, c.position`,
+   from numbered c join experiment e on e.tenant_id = c.tenant_id and e.id = c.experiment_id
+   order by c.n`,
 );
 
-/** Gives the next runs to a pod: each gets a higher epoch, a lease and an attempt. Waits for no lock and writes no event. */
-export function claimRuns(tx: Transaction, request: ClaimRequest): Promise<ClaimedRun[]> {
+/** SQL of `fitsDay` in domain/share.ts. */
+function fits({ limit, committed, cost }: Readonly<Record<"limit" | "committed" | "cost", string>>): string {
+  return `(${limit} is null or ${committed} + ${cost} <= ${limit} or (${committed} = 0 and ${limit} > 0))`;
+}
+
+/**
+ * Gives the next runs to a pod, shared out fairly among tenants: each gets a higher epoch, a lease and an attempt, and what it is
+ * thought to cost is reserved. Claims are one after another; this waits for no other lock and writes no event.
+ */
+export async function claimRuns(tx: Transaction, request: ClaimRequest): Promise<ClaimedRun[]> {
   const { dispatcherId, podId, podAddress, ttlMs, limit } = request;
+  await lockShares(tx);
   return tx.rows<ClaimedRun>(claim, [dispatcherId, podId, podAddress, ttlMs, limit]);
 }
 

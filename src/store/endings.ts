@@ -5,6 +5,7 @@ import type { ExperimentScope } from "./closing.js";
 import { type Death, writeDeadLetter } from "./dead-letters.js";
 import { type NewEvent, stateEvent } from "./events.js";
 import { type Ending, keyOf, late, noteLate, readFence } from "./late.js";
+import { settling } from "./ledger.js";
 import { statement, type Transaction } from "./transaction.js";
 
 export type { Ending } from "./late.js";
@@ -61,7 +62,7 @@ const complete = statement(
    ), made as (
      insert into run_artifact (tenant_id, run_id, epoch, name, kind, sha256, id)
      select ended.tenant_id, ended.id, ended.epoch, files.name, files.kind, files.sha256, files.id from ended, files
-   )
+   ), ${settling({ wall: "($8::float8[])[1]", outcome: "'SUCCEEDED'" })}
    select 1 from ended`,
 );
 
@@ -140,7 +141,7 @@ const failRun = statement(
                           last_step = case when ended.progress ->> 'stage' = 'training' then floor((ended.progress ->> 'completed')::float8) end
      from ended
      where a.tenant_id = ended.tenant_id and a.run_id = ended.id and a.epoch = ended.epoch
-   )
+   ), ${settling({ wall: "($15::float8[])[1]", outcome: "$13" })}
    insert into usage (tenant_id, run_id, epoch, kind, amount)
    select tenant_id, id, epoch, kind, amount from ended, unnest($14::text[], $15::float8[]) as u(kind, amount)`,
 );
@@ -244,7 +245,7 @@ const stop = statement(
    ), used as (
      insert into usage (tenant_id, run_id, epoch, kind, amount)
      select tenant_id, id, epoch, kind, amount from ended, unnest($5::text[], $6::float8[]) as u(kind, amount)
-   )
+   ), ${settling({ wall: "($6::float8[])[1]", outcome: "$4" })}
    select state_reason as reason from ended`,
 );
 
@@ -294,7 +295,7 @@ const release = statement(
    ), used as (
      insert into usage (tenant_id, run_id, epoch, kind, amount)
      select tenant_id, id, epoch, kind, amount from ended, unnest($4::text[], $5::float8[]) as u(kind, amount)
-   )
+   ), ${settling({ wall: "($5::float8[])[1]", outcome: "'RELEASED'" })}
    select 1 from ended`,
 );
 
@@ -318,7 +319,7 @@ export async function releaseAttempt(scope: ExperimentScope, lease: Lease, said:
 function usedParameters(used: UsedSeconds | null): [string[], number[]] {
   if (used === null) return [[], []];
   return [
-    ["WALL_SECONDS", "CPU_SECONDS", "GPU_SECONDS"],
+    ["WALL_SECONDS", "CPU_SECONDS", "GPU_SECONDS"], // wall first: the ledger settles it
     [used.wall, used.cpu, used.gpu],
   ];
 }

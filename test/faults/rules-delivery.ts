@@ -23,12 +23,13 @@ export const deliveryRules: readonly Rule[] = [
     says: "what an attempt reserved is settled or released once it has ended, to the last second, and not before",
     sql: `
       select a.run_id, a.epoch, a.outcome, l.unit, l.reserved, l.settled, l.released, l.lines from attempt a
-      join (select tenant_id, run_id, epoch, unit,
+      left join (select tenant_id, run_id, epoch, unit,
                    sum(amount) filter (where kind = 'RESERVE') as reserved, sum(amount) filter (where kind = 'SETTLE') as settled,
                    sum(amount) filter (where kind = 'RELEASE') as released, count(*)::int as lines
             from ledger group by tenant_id, run_id, epoch, unit) l
         on l.tenant_id = a.tenant_id and l.run_id = a.run_id and l.epoch = a.epoch
-      where case when a.outcome is null then l.lines <> 1 or l.reserved is null
+      where case when l.lines is null then a.outcome is distinct from 'REUSED'
+                 when a.outcome is null then l.lines <> 1 or l.reserved is null
                  else l.lines <> 3 or l.reserved is null or l.settled is null or l.released is null
                       or abs(l.reserved - l.released - l.settled) > 1e-6 * greatest(1, l.reserved) end`,
   },
@@ -37,9 +38,20 @@ export const deliveryRules: readonly Rule[] = [
     says: "reserved - released = settled for every experiment that has ended",
     sql: `
       select e.id, l.unit, l.rest from experiment e
-      join (select tenant_id, experiment_id, unit, sum(case kind when 'RESERVE' then amount else -amount end) as rest
-            from ledger group by tenant_id, experiment_id, unit) l on l.tenant_id = e.tenant_id and l.experiment_id = e.id
+      join (select r.tenant_id, r.experiment_id, l.unit, sum(case l.kind when 'RESERVE' then l.amount else -l.amount end) as rest
+            from ledger l join run r on r.tenant_id = l.tenant_id and r.id = l.run_id group by r.tenant_id, r.experiment_id, l.unit) l
+        on l.tenant_id = e.tenant_id and l.experiment_id = e.id
       where e.ended_at is not null and abs(l.rest) > 1e-6 * greatest(1, e.total_runs)`,
+  },
+  {
+    invariant: "I5",
+    says: "the seconds of a tenant's days, with those still to be counted, are what it settled",
+    sql: `
+      select tenant_id, d.seconds, l.seconds as settled
+      from (select tenant_id, sum(seconds) as seconds
+            from (select tenant_id, seconds from compute_day union all select tenant_id, used from cost_note) s group by tenant_id) d
+      full join (select tenant_id, sum(amount) as seconds from ledger where kind = 'SETTLE' group by tenant_id) l using (tenant_id)
+      where abs(coalesce(d.seconds, 0) - coalesce(l.seconds, 0)) > 1e-6 * greatest(1, l.seconds)`,
   },
   {
     invariant: "I9",
