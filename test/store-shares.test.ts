@@ -1,16 +1,13 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
-import fc from "fast-check";
 import { newId } from "../src/domain/digest.js";
-import type { PlannedExperiment } from "../src/domain/experiment.js";
-import { type Contender, chooseFairly, startTag, typicalAfter } from "../src/domain/share.js";
+import { typicalAfter } from "../src/domain/share.js";
 import type { Caller } from "../src/domain/tenant.js";
 import type { ClaimedRun } from "../src/store/claims.js";
 import { statement } from "../src/store/transaction.js";
-import { testDatabases } from "./support/databases.js";
-import { Delivery } from "./support/delivery.js";
 import { assertInvariants } from "./faults/checker.js";
-import { testPlan } from "./support/store.js";
+import { testDatabases } from "./support/databases.js";
+import { Delivery, withSteps } from "./support/delivery.js";
 
 const databases = await testDatabases();
 const { caller, newTenant, query, work } = databases;
@@ -34,12 +31,6 @@ async function serve(claims: number, wall = 1): Promise<string[]> {
 const countOf = (served: readonly string[], who: Caller): number => served.filter((id) => id === who.tenantId).length;
 const tenantsOf = (runs: readonly ClaimedRun[]): string[] => runs.map((run) => run.tenantId);
 
-/** The plan with other steps, which are other kinds of runs. */
-function withSteps(steps: readonly string[]): PlannedExperiment {
-  const planned = testPlan(steps.map(() => ({ stage: 0 })));
-  return { ...planned, runs: planned.runs.map((run, i) => ({ ...run, step: steps[i] ?? run.step })) };
-}
-
 async function reservedFor(runId: string): Promise<number | undefined> {
   const text = "select amount from ledger where run_id = $1 and kind = 'RESERVE' order by epoch desc limit 1";
   return (await query<{ amount: number }>(text, [runId]))[0]?.amount;
@@ -47,10 +38,6 @@ async function reservedFor(runId: string): Promise<number | undefined> {
 
 async function shareOf(who: Pick<Caller, "tenantId">): Promise<number> {
   return (await query<{ v: number }>("select v from share where tenant_id = $1", [who.tenantId]))[0]?.v ?? 0;
-}
-
-async function clock(): Promise<number> {
-  return (await query<{ v: number }>("select v from share_clock"))[0]?.v ?? Number.NaN;
 }
 
 describe("shares", () => {
@@ -110,26 +97,6 @@ describe("shares", () => {
       long.tenantId,
     ]);
     assert.deepEqual(entries, [{ amount: 11 }]);
-  });
-
-  it("and the clock can be reckoned again from the audit, and no claim passed a smaller start tag over", async () => {
-    const entries = await query<{ tenant_id: string; kind: string; amount: number; start_tag: number }>(
-      "select tenant_id, kind, amount, start_tag from share_entry order by n",
-    );
-    assert.ok(entries.length > 500);
-    const shares = new Map<string, number>();
-    let now = 0;
-    for (const { tenant_id, kind, amount, start_tag } of entries) {
-      const v = shares.get(tenant_id) ?? 0;
-      assert.ok(
-        Math.abs(startTag(now, v) - start_tag) < 1e-6,
-        `wanted the start tag ${startTag(now, v)}, but got ${start_tag}`,
-      );
-      if (kind === "CLAIM") now = start_tag;
-      shares.set(tenant_id, (kind === "CLAIM" ? start_tag : v) + amount);
-    }
-    assert.ok(Math.abs((await clock()) - now) < 1e-6);
-    for (const [tenantId, v] of shares) assert.ok(Math.abs((await shareOf({ tenantId })) - v) < 1e-6);
   });
 });
 
@@ -228,58 +195,5 @@ describe("claims", () => {
     });
     assert.equal(run?.experimentId, free.experimentId);
     await delivery.complete(run);
-  });
-
-  it("choose as the domain does, whatever shares, weights and costs there are", async () => {
-    const amount = fc.double({ min: 0.5, max: 20, noNaN: true });
-    const one = fc.record({
-      ahead: fc.double({ min: -30, max: 30, noNaN: true }),
-      weight: amount,
-      costs: fc.array(amount, { minLength: 1, maxLength: 5 }),
-    });
-    const cases = fc.record({
-      tenants: fc.array(one, { minLength: 1, maxLength: 5 }),
-      limit: fc.integer({ min: 1, max: 9 }),
-    });
-    await fc.assert(
-      fc.asyncProperty(cases, async ({ tenants, limit }) => {
-        await delivery.drain();
-        const now = await clock();
-        const contenders: Contender[] = [];
-        for (const { ahead, weight, costs } of tenants) {
-          const who = await newTenant();
-          const steps = costs.map((_, i) => `step${i}`);
-          const v = Math.max(0, now + ahead);
-          await delivery.quota(who, { weight });
-          await delivery.asOwner(who, "insert into share (tenant_id, v) values ($1, $2)", [who.tenantId, v]);
-          await delivery.asOwner(
-            who,
-            `insert into typical_cost (tenant_id, project_id, capability, step, runs, seconds)
-             select $1, $2, 'ROBUSTNESS', c.step, 1, c.seconds from unnest($3::text[], $4::float8[]) as c(step, seconds)`,
-            [who.tenantId, who.projectId, steps, costs],
-          );
-          await delivery.submit(who, withSteps(steps));
-          contenders.push({ tenantId: who.tenantId, v, weight, served: 0, costs });
-        }
-        const claimed = await delivery.claim(limit);
-        const wanted = chooseFairly(contenders, now, limit);
-        const tags = await query<{ start_tag: number }>(
-          "select start_tag from share_entry where run_id = any($1) and kind = 'CLAIM' order by n",
-          [claimed.map((run) => run.runId)],
-        );
-        assert.deepEqual(
-          tenantsOf(claimed),
-          wanted.map((choice) => choice.tenantId),
-        );
-        for (const [i, { startTag: tag }] of wanted.entries())
-          assert.ok(Math.abs((tags[i]?.start_tag ?? Number.NaN) - tag) < 1e-6);
-        for (const who of contenders) {
-          const last = wanted.findLast((choice) => choice.tenantId === who.tenantId);
-          assert.ok(Math.abs((await shareOf(who)) - (last?.v ?? who.v)) < 1e-6);
-        }
-        for (const run of claimed) await delivery.complete(run);
-      }),
-      { numRuns: 25 },
-    );
   });
 });

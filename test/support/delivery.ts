@@ -104,3 +104,9 @@ export class Delivery {
     }
   }
 }
+
+/** A plan of one run for each of these steps: runs of different steps are of different kinds. */
+export function withSteps(steps: readonly string[]): PlannedExperiment {
+  const planned = testPlan(steps.map(() => ({ stage: 0 })));
+  return { ...planned, runs: planned.runs.map((run, i) => ({ ...run, step: steps[i] ?? run.step })) };
+}
