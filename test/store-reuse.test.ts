@@ -147,7 +147,8 @@ describe("equal work in one project", () => {
     const runs = (await Promise.all(all.map(runsOf))).flat();
     const originals = new Set(runs.filter((run) => run.reused_from === null).map((run) => run.id));
     for (const run of runs) {
-      assert.equal(run.outcomes.length, 1);
+      // A pod that was full for one of the two dispatchers refused it; that is no work.
+      assert.equal(run.outcomes.filter((outcome) => outcome !== "REFUSED").length, 1);
       assert.equal(run.metrics.madeBy, run.reused_from ?? run.id);
       assert.ok(originals.has(run.metrics.madeBy));
     }

@@ -72,11 +72,15 @@ export interface StubPodOptions {
   readonly spoil?: (bytes: Buffer) => Buffer;
   /** Told the status of every upload. */
   readonly uploaded?: (status: number) => void;
+  /** False for runs that make no file at all; otherwise each stores its result as one, as the real pod's runs do. */
+  readonly storesResult?: boolean;
   /** Default: answers `{"value": f(spec)}` at once. */
   readonly work?: (task: StubTask) => Promise<StubOutcome>;
 }
 
 type Settings = StubPodOptions & Required<Pick<StubPodOptions, "slots" | "zombie" | "work">>;
+
+const ATTEMPTS_KEPT = 200;
 
 /** What the stub computes when it is not told otherwise: differs for every spec, so that answers cannot be mixed up. */
 export function answerOf(spec: { readonly [key: string]: Json | undefined }): string {
@@ -172,11 +176,20 @@ export class StubPod {
         refuse(done, ...refusal);
         return;
       }
+      this.forgetEnded();
       this.highest.set(runId, epoch);
       this.taken.push({ runId, epoch });
       this.attempts.set(name, new StubAttempt(request, this.options));
     }
     done(null, { freeSlots: this.options.slots - this.busy });
+  }
+
+  /** Ended attempts are kept for whoever watches late, but not for ever. */
+  private forgetEnded(): void {
+    for (const [name, attempt] of this.attempts) {
+      if (this.attempts.size < ATTEMPTS_KEPT) return;
+      if (!attempt.working) this.attempts.delete(name);
+    }
   }
 
   private refusalOf({ runId, epoch, spec, specSha256, capability }: StartRunRequest): [status, string] | null {
@@ -377,7 +390,7 @@ class StubAttempt {
 
   private async succeed({ metrics, partial }: { metrics: Json; partial?: boolean }): Promise<void> {
     const document = canonicalJson(metrics);
-    await this.make("result.json", "RESULT", document);
+    if (this.options.storesResult !== false) await this.make("result.json", "RESULT", document);
     const value = {
       metrics: Buffer.from(document),
       contentSha256: sha256(document),
