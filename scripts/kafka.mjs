@@ -3,11 +3,11 @@
 import { spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
+import { endWithThisProcess, freePorts, serve } from "./child-server.mjs";
 import { digestOfFiles, isStamped, root, runVisibly, SetupError, stamp, unstamp, withLock } from "./toolbox.mjs";
 
 const pom = join("scripts", "kafka", "pom.xml");
@@ -96,12 +96,6 @@ async function startBroker(data) {
   return { brokers: `127.0.0.1:${port}`, stop, ended };
 }
 
-/** However this process ends: the watcher's input ends with it, and then the broker and its folder go. */
-function endWithThisProcess({ pid }, data) {
-  const script = 'cat > /dev/null; kill -9 "$0"; rm -rf "$1"';
-  return spawn("sh", ["-c", script, String(pid), data], { stdio: ["pipe", "ignore", "ignore"], detached: true });
-}
-
 /** Starts in two thirds of the time with the first compiler alone and the simple collector; enough for one machine. */
 function javaArgs(...args) {
   const libraries = join(root, folder, "lib", "*");
@@ -149,35 +143,4 @@ function started(child) {
   });
 }
 
-async function freePorts(count) {
-  const servers = await Promise.all(
-    Array.from({ length: count }, () => {
-      const server = createServer();
-      return new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(server)));
-    }),
-  );
-  const ports = servers.map((server) => server.address().port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
-}
-
-async function main() {
-  const { brokers, stop, ended } = await startKafka();
-  process.stdout.write(`${JSON.stringify({ brokers })}\n`);
-  const asked = new Promise((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, resolve);
-    process.stdin.once("end", resolve).resume();
-  });
-  await Promise.race([asked, ended]);
-  await stop();
-}
-
-if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
-  try {
-    await main();
-    process.exit();
-  } catch (error) {
-    process.stderr.write(`${error instanceof SetupError ? error.message : error.stack}\n`);
-    process.exit(error instanceof SetupError ? 69 : 70);
-  }
-}
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) await serve(startKafka);

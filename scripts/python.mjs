@@ -49,6 +49,11 @@ export function installPackages() {
   stamp(".venv", pythonDigest());
 }
 
+/** Fills a folder with what a lock with hashes names, apart from every environment. */
+export function installInto(folder, lockFile) {
+  uv(["pip", "install", "--quiet", "--no-deps", "--require-hashes", "--target", folder, "-r", lockFile]);
+}
+
 function uv(args) {
   const index = process.env.UV_DEFAULT_INDEX ?? process.env.UV_INDEX_URL ?? pipIndex();
   const env = {

@@ -130,6 +130,13 @@ export const catalogue = {
     exit: 75,
     retriable: true,
   },
+  ARTIFACTS_UNAVAILABLE: {
+    sentence: "The artifact store cannot be reached just now, or refused the service.",
+    http: 503,
+    grpc: "UNAVAILABLE",
+    exit: 75,
+    retriable: true,
+  },
   ARTIFACT_CORRUPT: {
     sentence: "A file does not match its digest.",
     http: 500,

@@ -1,112 +1,85 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { buffer } from "node:stream/consumers";
+import { dirname, join } from "node:path";
 import { after, describe, it } from "node:test";
 import { ArtifactFolder } from "../src/artifacts/folder.js";
 import { sha256 } from "../src/domain/digest.js";
-import { AssayError, type ErrorCode } from "../src/errors.js";
+import { artifactContract, type ContractStore } from "./support/artifact-contract.js";
 
 const root = mkdtempSync(join(tmpdir(), "assay-folder-"));
 after(() => rmSync(root, { recursive: true, force: true }));
-const store = new ArtifactFolder(root);
-const bytes = Buffer.from("some bytes");
-const digest = sha256(bytes);
 
-async function* inPieces(whole: Buffer): AsyncGenerator<Uint8Array> {
-  for (const byte of whole) yield Buffer.from([byte]);
+function filesBelow(folder: string, at = ""): string[] {
+  if (!existsSync(join(folder, at))) return [];
+  return readdirSync(join(folder, at), { withFileTypes: true })
+    .flatMap((entry) => (entry.isDirectory() ? filesBelow(folder, join(at, entry.name)) : [join(at, entry.name)]))
+    .sort();
 }
 
-/** Whether nothing half-written is left. */
-function isTidy(): boolean {
-  return !existsSync(join(root, "tmp")) || readdirSync(join(root, "tmp")).length === 0;
-}
-
-function failsWith(code: ErrorCode): (thrown: unknown) => boolean {
-  return (thrown) => thrown instanceof AssayError && thrown.code === code;
+function freshFolder(): { folder: string; at: ContractStore } {
+  const folder = mkdtempSync(join(root, "store-"));
+  const spoil = async (path: string, bytes: Buffer): Promise<void> => {
+    rmSync(join(folder, path));
+    writeFileSync(join(folder, path), bytes);
+  };
+  return { folder, at: { store: new ArtifactFolder(folder), paths: async () => filesBelow(folder), spoil } };
 }
 
 describe("the artifact folder", () => {
-  it("stores bytes under their digest, where pods look for them", async () => {
-    assert.deepEqual(await store.put(bytes, { maxBytes: 100 }), { sha256: digest, sizeBytes: bytes.length });
-    const path = join(root, "cas", digest.slice(0, 2), digest);
-    assert.deepEqual(readFileSync(path), bytes);
-    assert.equal(statSync(path).mode & 0o022, 0, "others must not write it");
-    assert.ok(isTidy());
+  artifactContract(
+    (name, work) => void it(name, work),
+    () => freshFolder().at,
+  );
+
+  it("lets nobody else write what it stored", async () => {
+    const { folder, at } = freshFolder();
+    const { sha256: name } = await at.store.put(Buffer.from("some bytes"), { maxBytes: 100 });
+    assert.equal(statSync(join(folder, "cas", name.slice(0, 2), name)).mode & 0o022, 0);
   });
 
-  it("stores a stream like its bytes, and the same bytes once", async () => {
-    assert.deepEqual(await store.put(inPieces(bytes), { maxBytes: 100 }), { sha256: digest, sizeBytes: bytes.length });
-    assert.deepEqual(readdirSync(join(root, "cas", digest.slice(0, 2))), [digest]);
+  it("removes what dead attempts and uploads left, but nothing that was written to since, and follows no link", async () => {
+    const { folder, at } = freshFolder();
+    const outside = join(mkdtempSync(join(root, "outside-")), "precious");
+    writeFileSync(outside, "precious");
+    const old = new Date("2020-01-01");
+    const plant = (path: string, isOld: boolean): void => {
+      mkdirSync(dirname(join(folder, path)), { recursive: true });
+      writeFileSync(join(folder, path), "leftover");
+      if (isOld) utimesSync(join(folder, path), old, old);
+    };
+    plant("tmp/upload", true);
+    plant("tmp/dead/1/work/weights.partial", true);
+    plant("tmp/live/1/work/weights.partial", true);
+    plant("tmp/live/2/work/weights.partial", false);
+    symlinkSync(dirname(outside), join(folder, "tmp/dead/1/work/link"));
+    for (const path of ["dead/1/work", "dead/1", "dead", "live/1/work", "live/1"])
+      utimesSync(join(folder, "tmp", path), old, old);
+    const rule = { olderThan: new Date("2021-01-01"), isRegistered: async () => new Set<string>() };
+    await at.store.collectGarbage(rule);
+    assert.deepEqual(filesBelow(folder), ["tmp/dead/1/work/link", "tmp/live/2/work/weights.partial"]);
+    assert.deepEqual(readdirSync(join(folder, "tmp/live")), ["2"]);
+    await at.store.collectGarbage({ ...rule, olderThan: new Date(Date.now() + 60_000) });
+    assert.deepEqual(readdirSync(join(folder, "tmp")), []);
+    assert.deepEqual(readdirSync(dirname(outside)), ["precious"]);
   });
 
-  it("stores no bytes at all too", async () => {
-    const { sha256: empty, sizeBytes } = await store.put(Buffer.alloc(0), { maxBytes: 0 });
-    assert.deepEqual([sizeBytes, await store.verify(empty, 0)], [0, true]);
-  });
-
-  it("opens, has and verifies what is there", async () => {
-    assert.deepEqual(await buffer(store.open(digest)), bytes);
-    assert.equal(await store.has(digest), true);
-    assert.equal(await store.verify(digest, bytes.length), true);
-    assert.equal(await store.verify(digest, bytes.length + 1), false);
-  });
-
-  it("says of what is not there that it is not", async () => {
-    const other = sha256("other");
-    assert.deepEqual([await store.has(other), await store.verify(other, 5)], [false, false]);
-    await assert.rejects(buffer(store.open(other)), failsWith("ARTIFACT_CORRUPT"));
-  });
-
-  it("refuses more bytes than allowed without keeping any", async () => {
-    let pulled = 0;
-    async function* endless(): AsyncGenerator<Uint8Array> {
-      for (;;) {
-        pulled += 1;
-        yield Buffer.alloc(10);
-      }
-    }
-    await assert.rejects(store.put(endless(), { maxBytes: 95 }), failsWith("PAYLOAD_TOO_LARGE"));
-    assert.equal(pulled, 10);
-    assert.ok(isTidy());
-  });
-
-  it("refuses bytes of another digest than was told", async () => {
-    const other = Buffer.from("other bytes");
-    await assert.rejects(store.put(other, { maxBytes: 100, sha256: digest }), failsWith("ARTIFACT_CORRUPT"));
-    assert.equal(await store.has(sha256(other)), false);
-    assert.ok(isTidy());
-  });
-
-  it("keeps nothing of a stream that breaks", async () => {
-    async function* breaking(): AsyncGenerator<Uint8Array> {
-      yield bytes;
-      throw new RangeError("gone");
-    }
-    await assert.rejects(store.put(breaking(), { maxBytes: 100 }), RangeError);
-    assert.ok(isTidy());
-  });
-
-  it("sees that a file was changed behind its back, and mends it when the bytes come again", async () => {
-    const path = join(root, "cas", digest.slice(0, 2), digest);
-    rmSync(path);
-    writeFileSync(path, "SOME BYTES");
-    assert.equal(await store.verify(digest, bytes.length), false);
-    await store.put(bytes, { maxBytes: 100 });
-    assert.equal(await store.verify(digest, bytes.length), true);
-  });
-
-  it("never makes a path of a text that is no digest", async () => {
-    for (const name of ["../../etc/passwd", "", digest.toUpperCase(), `${digest}/x`]) {
-      await assert.rejects(store.has(name), failsWith("INTERNAL"));
-    }
-  });
-
-  it("takes many at once", async () => {
-    const files = Array.from({ length: 50 }, (_, i) => Buffer.from(`file ${i % 10}`));
-    const stored = await Promise.all(files.map((file) => store.put(inPieces(file), { maxBytes: 100 })));
-    for (const [i, { sha256: name }] of stored.entries()) assert.equal(name, sha256(files[i] ?? ""));
-    assert.ok(isTidy());
+  it("leaves files alone that are no artifacts", async () => {
+    const { folder, at } = freshFolder();
+    mkdirSync(join(folder, "cas", "ab"), { recursive: true });
+    writeFileSync(join(folder, "cas", "ab", "README"), "somebody's own");
+    writeFileSync(join(folder, "cas", sha256("x")), "not in its folder");
+    await at.store.collectGarbage({ olderThan: new Date(Date.now() + 60_000), isRegistered: async () => new Set() });
+    assert.equal(filesBelow(folder).length, 2);
   });
 });

@@ -10,6 +10,7 @@ test("an empty environment gives the documented defaults", () => {
   assert.ok(config.dataDir.endsWith("/.assay"));
   assert.equal(config.podSlots, 2);
   assert.equal(config.kafka, undefined);
+  assert.deepEqual(config.artifacts, { kind: "FOLDER", path: `${config.dataDir}/artifacts` });
   assert.ok(Object.isFrozen(config));
 });
 
@@ -18,6 +19,7 @@ test("each variable is honoured", () => {
     ASSAY_HOST: "::1",
     ASSAY_PORT: "0",
     ASSAY_DATA_DIR: "/tmp/elsewhere",
+    ASSAY_ARTIFACTS: "/tmp/files",
     ASSAY_MODEL_CACHE: "/tmp/models",
     ASSAY_POD_SLOTS: "5",
     ASSAY_LEASE_TTL_MS: "3000",
@@ -34,6 +36,8 @@ test("each variable is honoured", () => {
     host: "::1",
     port: 0,
     dataDir: "/tmp/elsewhere",
+    artifacts: { kind: "FOLDER", path: "/tmp/files" },
+    podFolder: "/tmp/files",
     modelCache: "/tmp/models",
     podSlots: 5,
     leaseTtlMs: 3000,
@@ -101,4 +105,41 @@ test("settings of Kafka that cannot be meant are refused, and a password is neve
     /ASSAY_KAFKA_SASL_MECHANISM: wanted plain, scram-sha-256 or scram-sha-512, but got "gssapi"/,
   );
   assert.doesNotMatch(faultOf(unknown), /canary/);
+});
+
+test("a bucket is named like in other programs, with a prefix if one is wanted", () => {
+  const { artifacts, podFolder, dataDir } = readConfig({ ASSAY_ARTIFACTS: "s3://eval-files" });
+  assert.equal(podFolder, `${dataDir}/artifacts`);
+  assert.deepEqual(artifacts, {
+    kind: "BUCKET",
+    bucket: "eval-files",
+    prefix: "",
+    region: "us-east-1",
+    endpoint: undefined,
+  });
+  const own = readConfig({
+    ASSAY_ARTIFACTS: "s3://eval-files/team/assay/",
+    ASSAY_S3_ENDPOINT: "https://files.example:9000/",
+    ASSAY_S3_REGION: "eu-west-1",
+    AWS_REGION: "eu-north-1",
+  });
+  assert.deepEqual(own.artifacts, {
+    kind: "BUCKET",
+    bucket: "eval-files",
+    prefix: "team/assay/",
+    region: "eu-west-1",
+    endpoint: "https://files.example:9000",
+  });
+});
+
+test("a bucket that cannot be meant, and an endpoint that pods would refuse, are told at the start", () => {
+  for (const place of ["s3://", "s3://A_B", "s3://bucket/../up", "gs://bucket", "s3://bucket/a b"]) {
+    assert.match(faultOf({ ASSAY_ARTIFACTS: place }), /ASSAY_ARTIFACTS: wanted a path or s3:\/\/bucket\/prefix/, place);
+  }
+  const endpoint = (url: string): string => faultOf({ ASSAY_ARTIFACTS: "s3://bucket", ASSAY_S3_ENDPOINT: url });
+  assert.equal(endpoint("http://127.0.0.1:9000"), "");
+  assert.match(endpoint("http://files.example:9000"), /wanted an https address, or http on this machine/);
+  assert.match(endpoint("ftp://files.example"), /ASSAY_S3_ENDPOINT/);
+  assert.doesNotMatch(endpoint("https://me:canary@files.example"), /canary/);
+  assert.match(faultOf({ ASSAY_S3_ENDPOINT: "https://a.example" }), /wanted ASSAY_ARTIFACTS=s3:\/\/bucket beside it/);
 });

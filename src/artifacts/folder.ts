@@ -4,6 +4,8 @@ import { type FileHandle, mkdir, open, rename, rm, stat } from "node:fs/promises
 import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import { AssayError } from "../errors.js";
+import { collectFolderGarbage } from "./folder-garbage.js";
+import type { GarbageRule, Removed } from "./garbage.js";
 import type { ArtifactStore, PutLimits, StoredArtifact } from "./store.js";
 
 /**
@@ -49,6 +51,10 @@ export class ArtifactFolder implements ArtifactStore {
 
   async remove(sha256: string): Promise<void> {
     await rm(this.#path(sha256), { force: true });
+  }
+
+  collectGarbage(rule: GarbageRule): Promise<Removed> {
+    return collectFolderGarbage(this.#root, rule);
   }
 
   /** Gives the whole file its name, in place of one that is there: equal digests are equal bytes. */

@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { type ArtifactsConfig, readArtifacts, readPodFolder } from "./artifacts.js";
 import { type KafkaConfig, readKafka } from "./kafka.js";
 import { type LeaseConfig, readLeases } from "./leases.js";
 import { Settings, type Variables } from "./settings.js";
@@ -11,6 +12,9 @@ export interface Config extends LeaseConfig {
   readonly port: number;
   /** `ASSAY_DATA_DIR`: folder of the database, artifacts, key and secrets. Default `.assay`. */
   readonly dataDir: string;
+  readonly artifacts: ArtifactsConfig;
+  /** Folder that the local pod keeps files in. */
+  readonly podFolder: string;
   /** `ASSAY_MODEL_CACHE`: folder of converted models, shared by data folders. Default `.cache/models`. */
   readonly modelCache: string;
   /** `ASSAY_POD_SLOTS`: runs that the local pod works on at once, 1 to 64. Default 2. */
@@ -26,6 +30,8 @@ export function readConfig(env: Variables): Config {
     host: settings.text("ASSAY_HOST", "127.0.0.1"),
     port: settings.integer("ASSAY_PORT", 4000, [0, 65_535]),
     dataDir: resolve(settings.text("ASSAY_DATA_DIR", ".assay")),
+    artifacts: readArtifacts(settings),
+    podFolder: readPodFolder(settings),
     modelCache: resolve(settings.text("ASSAY_MODEL_CACHE", ".cache/models")),
     podSlots: settings.integer("ASSAY_POD_SLOTS", 2, [1, 64]),
     ...readLeases(settings),

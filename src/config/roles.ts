@@ -1,4 +1,5 @@
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
+import { type ArtifactsConfig, readArtifacts, readPodFolder } from "./artifacts.js";
 import { type DatabaseLogin, readDatabase } from "./database.js";
 import { type KafkaConfig, requireKafka } from "./kafka.js";
 import { type LeaseConfig, readLeases } from "./leases.js";
@@ -22,8 +23,8 @@ export interface GatewayConfig {
   /** Logs in as `assay_app`. */
   readonly database: DatabaseLogin;
   readonly kafka: KafkaConfig;
-  /** Folder of the artifact store, which all gateways, dispatchers and pods share: `artifacts` in `ASSAY_DATA_DIR`. */
-  readonly artifactsDir: string;
+  /** The same for all gateways and dispatchers. */
+  readonly artifacts: ArtifactsConfig;
   /** `ASSAY_HOST`: address to listen on. Default 127.0.0.1. */
   readonly host: string;
   /** `ASSAY_PORT`: HTTP port, 0 for any free one. Default 4000. */
@@ -42,7 +43,7 @@ export function readGatewayConfig(env: Variables): GatewayConfig {
   return settings.checked({
     database: readDatabase(settings, "assay_app"),
     kafka: requireKafka(settings),
-    artifactsDir: artifactsDir(settings),
+    artifacts: readArtifacts(settings),
     host: settings.text("ASSAY_HOST", "127.0.0.1"),
     port: settings.integer("ASSAY_PORT", 4000, [0, 65_535]),
     publicUrl: publicUrl(settings),
@@ -79,8 +80,8 @@ export function readRelayConfig(env: Variables): RelayConfig {
 
 /** What a dispatcher is told. */
 export interface DispatcherConfig extends RelayConfig, LeaseConfig {
-  /** Folder of the artifact store, as the gateway's. */
-  readonly artifactsDir: string;
+  /** As the gateway's. */
+  readonly artifacts: ArtifactsConfig;
   /** `ASSAY_PODS`: `host:port` or `dns:name:port`, several with commas between. */
   readonly pods: readonly PodPlace[];
   /** TLS with the pods; undefined for plain connections. */
@@ -104,7 +105,7 @@ export function readDispatcherConfig(env: Variables): DispatcherConfig {
     database: readDatabase(settings, "assay_work"),
     kafka: requireKafka(settings),
     health: readHealth(settings),
-    artifactsDir: artifactsDir(settings),
+    artifacts: readArtifacts(settings),
     pods,
     podTls: readPodTls(settings, pods),
     dispatcherBeatMs,
@@ -120,7 +121,7 @@ export interface PodConfig {
   readonly slots: number;
   /** `ASSAY_POD_DEVICE`: `auto`, `cpu` or `cuda`. Default `auto`: CUDA where it works. */
   readonly device: string;
-  /** Folder of the artifact store, as the gateway's. */
+  /** `ASSAY_ARTIFACTS`: the folder that is shared; where a bucket is, `artifacts` in `ASSAY_DATA_DIR`, a folder of its own. */
   readonly artifactsDir: string;
   /** `ASSAY_MODEL_CACHE`: folder of converted models. Default `.cache/models`. */
   readonly modelCache: string;
@@ -146,7 +147,7 @@ export function readPodConfig(env: Variables): PodConfig {
     listen: settings.text("ASSAY_POD_LISTEN", "127.0.0.1:4100"),
     slots: settings.integer("ASSAY_POD_SLOTS", 2, [1, 64]),
     device,
-    artifactsDir: artifactsDir(settings),
+    artifactsDir: readPodFolder(settings),
     modelCache: resolve(settings.text("ASSAY_MODEL_CACHE", ".cache/models")),
     tls: given === 3 ? { ca: resolve(ca), cert: resolve(cert), key: resolve(key) } : undefined,
     health: readHealth(settings),
@@ -158,10 +159,6 @@ function readHealth(settings: Settings): HealthConfig {
     host: settings.text("ASSAY_HOST", "127.0.0.1"),
     port: settings.integer("ASSAY_HEALTH_PORT", 4001, [0, 65_535]),
   };
-}
-
-function artifactsDir(settings: Settings): string {
-  return join(resolve(settings.text("ASSAY_DATA_DIR", ".assay")), "artifacts");
 }
 
 function publicUrl(settings: Settings): string | undefined {

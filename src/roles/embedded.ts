@@ -1,6 +1,5 @@
 import { join } from "node:path";
 import { type Api, createApi } from "../api/server.js";
-import { ArtifactFolder } from "../artifacts/folder.js";
 import type { ArtifactStore } from "../artifacts/store.js";
 import type { Bus } from "../bus/bus.js";
 import { MemoryBus } from "../bus/memory.js";
@@ -17,7 +16,7 @@ import { ensureLocalTenant } from "../store/keys.js";
 import { migrate } from "../store/migrate.js";
 import { probed } from "./health.js";
 import type { Life } from "./life.js";
-import { kafkaBus, migrationsFolder } from "./parts.js";
+import { kafkaBus, migrationsFolder, openStore } from "./parts.js";
 
 /** Makes all parts of the service in this one process and joins them, in the order in which a request passes them. */
 export async function embeddedRole(life: Life): Promise<number> {
@@ -63,20 +62,20 @@ async function startDelivery(life: Life, config: Config, access: DatabaseAccess)
   relay.start();
   life.onEnd(() => relay.stop());
 
-  const artifactsDir = join(config.dataDir, "artifacts");
-  const artifacts = new ArtifactFolder(artifactsDir);
+  const { store: artifacts, grantor } = await openStore(life, config.artifacts);
   let podAddress: string | undefined;
   const dispatcher = new Dispatcher({
     database,
     bus,
     artifacts,
+    ...(grantor === undefined ? {} : { grantor }),
     log: life.log("dispatch"),
     pods: { addresses: () => (podAddress === undefined ? [] : [podAddress]) },
     times: { ttlMs: config.leaseTtlMs, beatMs: config.beatIntervalMs, hardDeadlineMs: config.runLimitMs },
     alone: true, // the data folder is held: no other dispatcher of this database can be alive
   });
   const pod = LocalPod.start({
-    artifactsDir,
+    artifactsDir: config.podFolder,
     cacheDir: config.modelCache,
     slots: config.podSlots,
     log: life.log("pod"),

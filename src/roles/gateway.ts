@@ -1,18 +1,18 @@
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { createApi } from "../api/server.js";
-import { ArtifactFolder } from "../artifacts/folder.js";
 import { readGatewayConfig } from "../config/roles.js";
 import { projectFolder } from "../embedded/project.js";
 import { sourceDigest } from "../embedded/source-digest.js";
 import { probed } from "./health.js";
 import type { Life } from "./life.js";
-import { openAppDatabase, openBus } from "./parts.js";
+import { openAppDatabase, openBus, openStore } from "./parts.js";
 
 /** Accepts requests and answers them. It can see one tenant at a time, and gives nothing to pods. */
 export async function gatewayRole(life: Life): Promise<number> {
   const config = readGatewayConfig(process.env);
   const database = await openAppDatabase(life, config.database);
+  const artifacts = await openStore(life, config.artifacts);
   const bus = await openBus(life, config.kafka);
   const answers = async (): Promise<boolean> => {
     await database.withoutTenant(async () => undefined);
@@ -21,7 +21,7 @@ export async function gatewayRole(life: Life): Promise<number> {
   const api = await createApi({
     database,
     bus,
-    artifacts: new ArtifactFolder(config.artifactsDir),
+    artifacts: artifacts.store,
     log: life.log("api"),
     allowLocalModels: config.allowLocalModels,
     codeDigests: { robustness: sourceDigest(join(projectFolder(), "pods"), "robustness") },

@@ -1,7 +1,9 @@
 import { join } from "node:path";
+import { type OpenArtifacts, openArtifacts } from "../artifacts/open.js";
 import type { Bus } from "../bus/bus.js";
 import { KafkaBus, type KafkaBusOptions } from "../bus/kafka.js";
 import { PatientBus } from "../bus/patient.js";
+import type { ArtifactsConfig } from "../config/artifacts.js";
 import type { DatabaseLogin } from "../config/database.js";
 import type { KafkaConfig } from "../config/kafka.js";
 import { topics } from "../domain/messages.js";
@@ -31,6 +33,13 @@ export async function openWorkDatabase(life: Life, login: DatabaseLogin): Promis
   life.onEnd(() => database.close());
   await database.transaction((tx) => requireSchema(tx, migrationsFolder()));
   return database;
+}
+
+/** The store of artifacts, once it answers. */
+export async function openStore(life: Life, place: ArtifactsConfig): Promise<OpenArtifacts> {
+  const artifacts = await openArtifacts(place);
+  life.onEnd(() => artifacts.close());
+  return artifacts;
 }
 
 /** A bus that keeps in the database what nobody can read of it. */

@@ -1,0 +1,41 @@
+// What the servers that tests start have in common: free ports, an end that comes whatever happens, and a program around it.
+import { spawn } from "node:child_process";
+import { createServer } from "node:net";
+import { SetupError } from "./toolbox.mjs";
+
+/** Ports that are free now. */
+export async function freePorts(count) {
+  const servers = await Promise.all(
+    Array.from({ length: count }, () => {
+      const server = createServer();
+      return new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(server)));
+    }),
+  );
+  const ports = servers.map((server) => server.address().port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+/** However this process ends: the watcher's input ends with it, and then the server and its folder go. */
+export function endWithThisProcess({ pid }, data) {
+  const script = 'cat > /dev/null; kill -9 "$0"; rm -rf "$1"';
+  return spawn("sh", ["-c", script, String(pid), data], { stdio: ["pipe", "ignore", "ignore"], detached: true });
+}
+
+/** Runs a server as a program: prints what `start` gives as one line of JSON, and stops it when told to or when the input ends. */
+export async function serve(start) {
+  try {
+    const { stop, ended, ...told } = await start();
+    process.stdout.write(`${JSON.stringify(told)}\n`);
+    const asked = new Promise((resolve) => {
+      for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, resolve);
+      process.stdin.once("end", resolve).resume();
+    });
+    await Promise.race([asked, ended]);
+    await stop();
+    process.exit();
+  } catch (error) {
+    process.stderr.write(`${error instanceof SetupError ? error.message : error.stack}\n`);
+    process.exit(error instanceof SetupError ? 69 : 70);
+  }
+}
