@@ -243,6 +243,14 @@ alter table outbox add column traceparent text;
 -- How often the message came; all but the first were dropped.
 alter table inbox add column copies int not null default 1 check (copies >= 1);
 
+-- ---------------------------------------------------------------- housekeeping
+-- Work that any dispatcher may do, but one at a time and not too often: when it was begun last.
+create table chore (
+  name text primary key,
+  begun_at timestamptz not null default now()
+);
+grant select, insert, update on chore to assay_work;
+
 -- ---------------------------------------------------------------- who sees what
 do $$
 declare

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
-import type { ArtifactStore } from "../artifacts/store.js";
+import type { ArtifactStore, Grantor } from "../artifacts/store.js";
 import type { StopMode } from "../domain/run.js";
 import { AssayError } from "../errors.js";
 import { type Log, reasonOf } from "../log.js";
@@ -12,6 +12,7 @@ import { runStarted } from "../store/leases.js";
 import { askAfter } from "./ask-after.js";
 import { Checkpoints } from "./checkpoints.js";
 import type { ExperimentWriter } from "./experiment-writer.js";
+import { Grants } from "./grants.js";
 import { Keepalive } from "./keepalive.js";
 import type { News } from "./news.js";
 import { cleanText, OutcomeCheck } from "./outcome.js";
@@ -36,6 +37,8 @@ export interface AttemptParts {
   readonly writer: ExperimentWriter;
   readonly news: News;
   readonly artifacts: Pick<ArtifactStore, "verify" | "remove">;
+  /** Where pods share no folder with the service. */
+  readonly grantor: Grantor | undefined;
   readonly log: Log;
   readonly times: LeaseTimes;
 }
@@ -58,6 +61,8 @@ export class Attempt {
   private readonly check: OutcomeCheck;
   private readonly keepalive: Keepalive;
   private readonly checkpoints: Checkpoints;
+  private readonly grants: Grants | undefined;
+  private resumedFrom: ResumePoint | undefined;
   private sequence: number;
   private stopSent: StopMode | null = null;
 
@@ -66,8 +71,15 @@ export class Attempt {
     readonly lease: Lease,
     private readonly place: AttemptPlace,
   ) {
-    this.check = new OutcomeCheck(parts.artifacts);
-    this.checkpoints = new Checkpoints(parts, lease);
+    const { artifacts, grantor, log, times } = parts;
+    this.grants = grantor && new Grants({ grantor, log, callMs: times.callMs }, lease);
+    const { grants = artifacts } = this;
+    const verify = (sha256: string, sizeBytes: number): Promise<boolean> => grants.verify(sha256, sizeBytes);
+    this.check = new OutcomeCheck({ verify });
+    this.checkpoints = new Checkpoints(
+      { ...parts, artifacts: { verify, remove: (sha256) => artifacts.remove(sha256) } },
+      lease,
+    );
     const { client, isNew } = place;
     this.keepalive = new Keepalive(parts, lease, { client, isNew, over: this.over });
     this.sequence = place.lastSequence;
@@ -115,7 +127,8 @@ export class Attempt {
     for (;;) {
       const from = await this.checkpoints.resumePoint();
       try {
-        await this.startPatiently(task, from);
+        await this.startPatiently((await this.grants?.granted(task, from)) ?? task, from);
+        this.resumedFrom = from;
         return await this.checkpoints.resumed(from);
       } catch (error) {
         const broken = error instanceof PodError && error.kind === "CHECKPOINT_BROKEN";
@@ -201,8 +214,11 @@ export class Attempt {
         await this.checkpoints.settled();
         await this.end(event);
         await this.checkpoints.forget();
+        await this.grants?.end();
         return true;
       case "GRANT_REQUEST":
+        void this.grants?.answer(this.place.client, event.file);
+        return false;
       case "UNKNOWN":
         return false;
       default:
@@ -215,7 +231,8 @@ export class Attempt {
       case "SUCCEEDED":
         return this.succeed(outcome, used);
       case "FAILED": {
-        const { errorClass, code, message, stage } = outcome;
+        const { code, message, stage } = outcome;
+        const errorClass = (await this.isCheckpointBroken(outcome)) ? "LOST" : outcome.errorClass;
         return this.fail({ errorClass, code: cleanText(code, 200), message, stage: cleanText(stage, 200), used });
       }
       case "CANCELLED":
@@ -228,6 +245,14 @@ export class Attempt {
       default:
         return outcome satisfies never;
     }
+  }
+
+  /** Whether the pod could not go on from where it was sent, which is no fault of the run. Nobody is sent there again. */
+  private async isCheckpointBroken({ code, message }: { code: string; message: string }): Promise<boolean> {
+    const from = this.resumedFrom?.checkpoint ?? null;
+    if (code !== "CHECKPOINT_BROKEN" || from === null) return false;
+    await this.checkpoints.passOver(from, cleanText(message));
+    return true;
   }
 
   private async succeed(

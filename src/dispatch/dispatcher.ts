@@ -1,4 +1,4 @@
-import type { ArtifactStore } from "../artifacts/store.js";
+import type { ArtifactStore, Grantor } from "../artifacts/store.js";
 import type { Bus, Subscription } from "../bus/bus.js";
 import { newId } from "../domain/digest.js";
 import { type Message, topics } from "../domain/messages.js";
@@ -13,6 +13,7 @@ import { FOLDED_MAX, foldCosts, pruneShares } from "../store/shares.js";
 import { Attempt, type AttemptParts, type AttemptPlace, type LeaseTimes } from "./attempt.js";
 import { claimFor } from "./claims.js";
 import { ExperimentWriter } from "./experiment-writer.js";
+import { type GarbageTimes, garbageTimes, removeGarbage } from "./garbage.js";
 import { Inbox } from "./inbox.js";
 import { News } from "./news.js";
 import type { PodTask, PodTls } from "./pod.js";
@@ -27,7 +28,9 @@ export interface DispatcherOptions {
   readonly pods: PodDirectory;
   /** How it shows itself to pods and knows them; without it connections are plain. */
   readonly podTls?: PodTls;
-  readonly artifacts: Pick<ArtifactStore, "verify" | "has" | "remove">;
+  readonly artifacts: Pick<ArtifactStore, "verify" | "has" | "remove" | "collectGarbage">;
+  /** Lets pods reach the artifacts; without it they share the store's folder. */
+  readonly grantor?: Grantor;
   readonly log: Log;
   /** Times of leases; defaults: 30 s to live, beats every 5 s, calls 5 s, runs without bound. */
   readonly times?: Partial<LeaseTimes>;
@@ -39,6 +42,8 @@ export interface DispatcherOptions {
   readonly newsMs?: number;
   /** True when no other dispatcher can be alive, as in the embedded mode: leases of earlier ones are adopted at once. */
   readonly alone?: boolean;
+  /** Times of the removal of garbage; defaults: hourly, what is older than a day and the longest run. */
+  readonly garbage?: GarbageTimes;
 }
 
 const defaultTimes: LeaseTimes = { ttlMs: 30_000, beatMs: 5_000, callMs: 5_000, hardDeadlineMs: 0 };
@@ -75,7 +80,8 @@ export class Dispatcher {
     this.inbox = new Inbox(database, CONSUMER);
     const writer = new ExperimentWriter(database);
     const news = new News(writer, log, options.newsMs ?? 500);
-    this.parts = { dispatcherId: this.id, database, writer, news, artifacts, log, times: this.times };
+    const { grantor } = options;
+    this.parts = { dispatcherId: this.id, database, writer, news, artifacts, grantor, log, times: this.times };
     this.reuse = new Reuse({ ...this.parts, artifacts });
   }
 
@@ -105,6 +111,10 @@ export class Dispatcher {
     this.ticker.every("costs of ended runs", 1_000, () => this.fold());
     // Reads the tables whole, so not often.
     this.ticker.every("pruning of messages", 3_600_000, () => this.prune());
+    const times = this.options.garbage ?? garbageTimes(this.times.hardDeadlineMs);
+    if (times !== null) {
+      this.ticker.every("removal of garbage", times.everyMs / 4, () => removeGarbage(this.options, times));
+    }
   }
 
   /** Looks at the pods, and so for work, now: the directory has changed. */

@@ -75,6 +75,8 @@ export interface PodTask extends Lease {
   readonly inputs: readonly PodInput[];
   /** True where the pod uploads each file by a grant. Default false. */
   readonly uploadsNeedGrants?: boolean;
+  /** Where the pod may read the checkpoint that it goes on from. A secret. */
+  readonly resumeUrl?: string;
   readonly ttlMs: number;
   readonly beatMs: number;
   /** The longest time it may take; 0 for no bound. */
@@ -177,6 +179,7 @@ export class PodClient {
       beatIntervalMs: BigInt(task.beatMs),
       hardDeadlineMs: BigInt(task.hardDeadlineMs),
       uploadsNeedGrants: task.uploadsNeedGrants ?? false,
+      resumeUrl: task.resumeUrl ?? "",
       resumeFrom: from.checkpoint === null ? undefined : wireCheckpoint(from.checkpoint),
       microBatchDivisor: from.microBatchDivisor,
     };

@@ -18,13 +18,7 @@ import {
   type WatchRunRequest,
   type WatchRunResponse,
 } from "../../src/gen/assay/pod/v1/pod_service.js";
-import {
-  type Artifact,
-  CancelMode,
-  type Done,
-  type ErrorClass,
-  type RunEvent,
-} from "../../src/gen/assay/pod/v1/run.js";
+import { type Artifact, CancelMode, type Done, ErrorClass, type RunEvent } from "../../src/gen/assay/pod/v1/run.js";
 
 type Body = NonNullable<RunEvent["body"]>;
 
@@ -40,6 +34,8 @@ export interface StubTask {
   readonly say: (body: Body) => void;
   /** Stores a file and announces it. */
   readonly make: (name: string, kind: string, text: string) => Promise<void>;
+  /** Asks where a file may be uploaded, and gives the refusal; empty where it is granted. */
+  readonly ask: (file: Omit<Artifact, "kind">) => Promise<string>;
   /** Names a file in the result without storing it. */
   readonly claim: (file: Artifact) => void;
   /** Resolves with the first mode when the attempt is to stop. */
@@ -200,8 +196,13 @@ export class StubPod {
     return null;
   }
 
-  private async checkpointRefusalOf({ resumeFrom, specSha256 }: StartRunRequest): Promise<[status, string] | null> {
-    if (resumeFrom === undefined) return null;
+  private async checkpointRefusalOf({
+    resumeFrom,
+    resumeUrl,
+    specSha256,
+  }: StartRunRequest): Promise<[status, string] | null> {
+    // One that has to be fetched is looked at once the lease is sure.
+    if (resumeFrom === undefined || resumeUrl !== "") return null;
     const { artifacts } = this.options;
     if (!(await artifacts.verify(resumeFrom.sha256, Number(resumeFrom.sizeBytes)))) {
       return [status.DATA_LOSS, "the checkpoint's file is missing or damaged"];
@@ -319,6 +320,10 @@ class StubAttempt {
   private async work(): Promise<void> {
     const { runId, epoch, spec, inputs, resumeFrom, microBatchDivisor } = this.request;
     const parsed: StubTask["spec"] = JSON.parse(spec.toString("utf8"));
+    if (!(await this.isCheckpointWhole())) {
+      const failure = { errorClass: ErrorClass.ERROR_CLASS_TRANSIENT, code: "CHECKPOINT_BROKEN", stage: "" };
+      return this.done({ $case: "failed", value: { ...failure, message: "the checkpoint cannot be read" } });
+    }
     const outcome = await this.options.work({
       runId,
       epoch,
@@ -327,6 +332,7 @@ class StubAttempt {
       read: (name) => this.read(name),
       say: (body) => this.append(body),
       make: (name, kind, text) => this.make(name, kind, text),
+      ask: async (file) => (await this.grant(file)).refusal,
       claim: (file) => this.files.push(file),
       cancelled: this.cancelled,
       resumedFrom: resumeFrom === undefined ? null : Number(resumeFrom.step),
@@ -355,6 +361,16 @@ class StubAttempt {
     this.append({ $case: "artifact", value: file });
   }
 
+  private async isCheckpointWhole(): Promise<boolean> {
+    const { resumeFrom, resumeUrl, specSha256 } = this.request;
+    if (resumeFrom === undefined || resumeUrl === "") return true;
+    const response = await fetch(resumeUrl, { redirect: "error" });
+    const came = Buffer.from(await response.arrayBuffer());
+    if (!response.ok || sha256(came) !== resumeFrom.sha256) return false;
+    const held: { specSha256: string } = JSON.parse(came.toString());
+    return held.specSha256 === specSha256;
+  }
+
   private async read(name: string): Promise<string> {
     const input = this.request.inputs.find((each) => each.name === name);
     if (input === undefined) throw new RangeError(`no input ${name}`);
@@ -368,10 +384,7 @@ class StubAttempt {
   }
 
   private async upload({ name, sha256: digest, sizeBytes }: Artifact, bytes: Buffer): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<GrantUploadRequest>();
-    this.waiting.set(digest, resolve);
-    this.append({ $case: "grantRequest", value: { name, sha256: digest, sizeBytes } });
-    const { url, headers, refusal } = await promise;
+    const { url, headers, refusal } = await this.grant({ name, sha256: digest, sizeBytes });
     if (refusal !== "") throw new RangeError(refusal);
     const body = this.options.spoil?.(bytes) ?? bytes;
     const response = await fetch(url, { method: "PUT", headers, body: new Uint8Array(body), redirect: "error" });
@@ -379,13 +392,22 @@ class StubAttempt {
   }
 
   private async checkpoint(step: number): Promise<string> {
-    const { runId, specSha256 } = this.request;
+    const { runId, specSha256, uploadsNeedGrants } = this.request;
     const bytes = Buffer.from(canonicalJson({ runId, specSha256, step }));
-    const stored = await this.options.artifacts.put(bytes, { maxBytes: 1_000_000 });
+    const file = { name: `step-${step}`, kind: "", sha256: sha256(bytes), sizeBytes: BigInt(bytes.length) };
+    if (uploadsNeedGrants) await this.upload(file, bytes);
+    else await this.options.artifacts.put(bytes, { maxBytes: 1_000_000 });
     this.lastStep = BigInt(step);
-    const value = { step: this.lastStep, sha256: stored.sha256, sizeBytes: BigInt(stored.sizeBytes) };
-    this.append({ $case: "checkpoint", value });
-    return stored.sha256;
+    const { sha256: digest, sizeBytes } = file;
+    this.append({ $case: "checkpoint", value: { step: this.lastStep, sha256: digest, sizeBytes } });
+    return digest;
+  }
+
+  private grant(file: Omit<Artifact, "kind">): Promise<GrantUploadRequest> {
+    const { promise, resolve } = Promise.withResolvers<GrantUploadRequest>();
+    this.waiting.set(file.sha256, resolve);
+    this.append({ $case: "grantRequest", value: file });
+    return promise;
   }
 
   private async succeed({ metrics, partial }: { metrics: Json; partial?: boolean }): Promise<void> {

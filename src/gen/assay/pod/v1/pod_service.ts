@@ -57,6 +57,11 @@ export interface StartRunRequest {
   microBatchDivisor: number;
   /** True when pod and service share no folder: the pod uploads each file by a grant before it announces it. */
   uploadsNeedGrants: boolean;
+  /**
+   * Where the pod may read resume_from for a while, as Input.url. What is wrong with it then shows only after the first RenewRun:
+   * the attempt fails with CHECKPOINT_BROKEN.
+   */
+  resumeUrl: string;
 }
 
 /** A file that a run reads, verified by its digest before the run starts. */
@@ -205,6 +210,7 @@ function createBaseStartRunRequest(): StartRunRequest {
     resumeFrom: undefined,
     microBatchDivisor: 0,
     uploadsNeedGrants: false,
+    resumeUrl: "",
   };
 }
 
@@ -254,6 +260,9 @@ export const StartRunRequest: MessageFns<StartRunRequest> = {
     }
     if (message.uploadsNeedGrants !== false) {
       writer.uint32(96).bool(message.uploadsNeedGrants);
+    }
+    if (message.resumeUrl !== "") {
+      writer.uint32(106).string(message.resumeUrl);
     }
     return writer;
   },
@@ -367,6 +376,14 @@ export const StartRunRequest: MessageFns<StartRunRequest> = {
             message.uploadsNeedGrants = reader.bool();
             continue;
           }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.resumeUrl = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -425,6 +442,11 @@ export const StartRunRequest: MessageFns<StartRunRequest> = {
         : isSet(object.uploads_need_grants)
         ? globalThis.Boolean(object.uploads_need_grants)
         : false,
+      resumeUrl: isSet(object.resumeUrl)
+        ? globalThis.String(object.resumeUrl)
+        : isSet(object.resume_url)
+        ? globalThis.String(object.resume_url)
+        : "",
     };
   },
 
@@ -466,6 +488,9 @@ export const StartRunRequest: MessageFns<StartRunRequest> = {
     if (message.uploadsNeedGrants !== false) {
       obj.uploadsNeedGrants = message.uploadsNeedGrants;
     }
+    if (message.resumeUrl !== "") {
+      obj.resumeUrl = message.resumeUrl;
+    }
     return obj;
   },
 
@@ -494,6 +519,7 @@ export const StartRunRequest: MessageFns<StartRunRequest> = {
       : undefined;
     message.microBatchDivisor = object.microBatchDivisor ?? 0;
     message.uploadsNeedGrants = object.uploadsNeedGrants ?? false;
+    message.resumeUrl = object.resumeUrl ?? "";
     return message;
   },
 };

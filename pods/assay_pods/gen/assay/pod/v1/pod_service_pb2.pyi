@@ -8,7 +8,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class StartRunRequest(_message.Message):
-    __slots__ = ("run_id", "epoch", "capability", "spec", "spec_sha256", "inputs", "lease_ttl_ms", "beat_interval_ms", "hard_deadline_ms", "resume_from", "micro_batch_divisor", "uploads_need_grants")
+    __slots__ = ("run_id", "epoch", "capability", "spec", "spec_sha256", "inputs", "lease_ttl_ms", "beat_interval_ms", "hard_deadline_ms", "resume_from", "micro_batch_divisor", "uploads_need_grants", "resume_url")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     CAPABILITY_FIELD_NUMBER: _ClassVar[int]
@@ -21,6 +21,7 @@ class StartRunRequest(_message.Message):
     RESUME_FROM_FIELD_NUMBER: _ClassVar[int]
     MICRO_BATCH_DIVISOR_FIELD_NUMBER: _ClassVar[int]
     UPLOADS_NEED_GRANTS_FIELD_NUMBER: _ClassVar[int]
+    RESUME_URL_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     epoch: int
     capability: str
@@ -33,7 +34,8 @@ class StartRunRequest(_message.Message):
     resume_from: _run_pb2.Checkpoint
     micro_batch_divisor: int
     uploads_need_grants: bool
-    def __init__(self, run_id: _Optional[str] = ..., epoch: _Optional[int] = ..., capability: _Optional[str] = ..., spec: _Optional[bytes] = ..., spec_sha256: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[Input, _Mapping]]] = ..., lease_ttl_ms: _Optional[int] = ..., beat_interval_ms: _Optional[int] = ..., hard_deadline_ms: _Optional[int] = ..., resume_from: _Optional[_Union[_run_pb2.Checkpoint, _Mapping]] = ..., micro_batch_divisor: _Optional[int] = ..., uploads_need_grants: _Optional[bool] = ...) -> None: ...
+    resume_url: str
+    def __init__(self, run_id: _Optional[str] = ..., epoch: _Optional[int] = ..., capability: _Optional[str] = ..., spec: _Optional[bytes] = ..., spec_sha256: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[Input, _Mapping]]] = ..., lease_ttl_ms: _Optional[int] = ..., beat_interval_ms: _Optional[int] = ..., hard_deadline_ms: _Optional[int] = ..., resume_from: _Optional[_Union[_run_pb2.Checkpoint, _Mapping]] = ..., micro_batch_divisor: _Optional[int] = ..., uploads_need_grants: _Optional[bool] = ..., resume_url: _Optional[str] = ...) -> None: ...
 
 class Input(_message.Message):
     __slots__ = ("name", "sha256", "url", "size_bytes")
