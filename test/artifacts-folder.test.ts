@@ -59,15 +59,15 @@ describe("the artifact folder", () => {
       if (isOld) utimesSync(join(folder, path), old, old);
     };
     plant("tmp/upload", true);
-    plant("tmp/dead/1/work/weights.partial", true);
-    plant("tmp/live/1/work/weights.partial", true);
-    plant("tmp/live/2/work/weights.partial", false);
-    symlinkSync(dirname(outside), join(folder, "tmp/dead/1/work/link"));
-    for (const path of ["dead/1/work", "dead/1", "dead", "live/1/work", "live/1"])
+    plant("tmp/dead/1/own/weights.partial", true);
+    plant("tmp/live/1/own/weights.partial", true);
+    plant("tmp/live/2/own/weights.partial", false);
+    symlinkSync(dirname(outside), join(folder, "tmp/dead/1/own/link"));
+    for (const path of ["dead/1/own", "dead/1", "dead", "live/1/own", "live/1"])
       utimesSync(join(folder, "tmp", path), old, old);
     const rule = { olderThan: new Date("2021-01-01"), isRegistered: async () => new Set<string>() };
     await at.store.collectGarbage(rule);
-    assert.deepEqual(filesBelow(folder), ["tmp/dead/1/work/link", "tmp/live/2/work/weights.partial"]);
+    assert.deepEqual(filesBelow(folder), ["tmp/dead/1/own/link", "tmp/live/2/own/weights.partial"]);
     assert.deepEqual(readdirSync(join(folder, "tmp/live")), ["2"]);
     await at.store.collectGarbage({ ...rule, olderThan: new Date(Date.now() + 60_000) });
     assert.deepEqual(readdirSync(join(folder, "tmp")), []);
