@@ -1,4 +1,3 @@
-import { ArtifactBucket } from "./bucket.js";
 import type { BucketPlace } from "./bucket-client.js";
 import { ArtifactFolder } from "./folder.js";
 import type { ArtifactStore, Grantor } from "./store.js";
@@ -20,6 +19,8 @@ export async function openArtifacts(place: ArtifactsPlace): Promise<OpenArtifact
   if (place.kind === "FOLDER") {
     return { store: new ArtifactFolder(place.path), grantor: undefined, close: () => undefined };
   }
+  // Its library is large; who keeps artifacts in a folder need not load it.
+  const { ArtifactBucket } = await import("./bucket.js");
   const bucket = new ArtifactBucket(place);
   try {
     await bucket.check();
