@@ -192,7 +192,7 @@ create table wave (
   id uuid not null,                         -- a replay of dead letters has one in each of their experiments
   experiment_id uuid not null,
   kind text not null check (kind in ('RETRY', 'REPLAY', 'EXTENSION')),
-  body jsonb not null,                      -- RETRY, REPLAY {runIds}; EXTENSION {addSeeds, addSpuriousness}
+  body jsonb not null,                      -- RETRY {runIds}; REPLAY {runIds, letterIds}; EXTENSION {addSeeds, addSpuriousness}
   requested_by uuid not null,
   at timestamptz(3) not null default now(),
   primary key (tenant_id, id, experiment_id),

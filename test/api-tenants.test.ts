@@ -60,7 +60,7 @@ for (const who of ["another tenant", "another project of the tenant"]) {
 
     it("every query answers for the owner's ids as for ids of nothing", async () => {
       const fields = await idFields("queryType");
-      assert.deepEqual(fields.map(({ name }) => name).sort(), ["experiment", "node", "project", "run"]);
+      assert.deepEqual(fields.map(({ name }) => name).sort(), ["deadLetter", "experiment", "node", "project", "run"]);
       let seen = 0;
       for (const { name, argument } of fields) {
         const query = `query ($id: ID!) { ${name}(${argument}: $id) { __typename id } }`;
@@ -91,9 +91,10 @@ for (const who of ["another tenant", "another project of the tenant"]) {
       const found = await data(
         test,
         stranger(),
-        "{ experiments(first: 100) { edges { node { id } } } viewer { project { experiments(last: 100) { edges { node { id } } } } } }",
+        "{ experiments(first: 100) { edges { node { id } } } deadLetters(first: 100) { edges { node { id } } } viewer { project { experiments(last: 100) { edges { node { id } } } } } }",
       );
       assert.deepEqual(found.experiments.edges, []);
+      assert.deepEqual(found.deadLetters.edges, []);
       assert.deepEqual(found.viewer.project.experiments.edges, []);
     });
 
@@ -139,6 +140,9 @@ for (const who of ["another tenant", "another project of the tenant"]) {
         ["resumeExperiment", "ExperimentActionInput", "Experiment", (experimentId) => ({ experimentId })],
         ["setPriority", "SetPriorityInput", "Experiment", (experimentId) => ({ experimentId, priority: 1 })],
         ["retryRuns", "RetryRunsInput", "Experiment", (experimentId) => ({ experimentId, idempotencyKey: "k" })],
+        ["replayDeadLetters", "ReplayDeadLettersInput", "DeadLetter", (id) => ({ ids: [id] })],
+        ["purgeDeadLetters", "PurgeDeadLettersInput", "DeadLetter", (id) => ({ ids: [id], dryRun: false })],
+        ["purgeDeadLetters", "PurgeDeadLettersInput", "Experiment", (experimentId) => ({ filter: { experimentId } })],
         [
           "extendExperiment",
           "ExtendExperimentInput",

@@ -3,6 +3,7 @@ export const nodeKinds = [
   "Artifact",
   "Dataset",
   "DatasetVersion",
+  "DeadLetter",
   "Experiment",
   "Model",
   "Project",

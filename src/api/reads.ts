@@ -1,11 +1,13 @@
 import DataLoader from "dataloader";
 import type { Dataset, DatasetVersion } from "../domain/dataset.js";
+import type { DeadLetter } from "../domain/dead-letter.js";
 import type { Experiment, ExperimentEvent } from "../domain/experiment.js";
 import type { Model } from "../domain/model.js";
 import type { Attempt, Run } from "../domain/run.js";
 import type { ApiKey, Caller, Project } from "../domain/tenant.js";
 import type { AppDatabase, Work } from "../store/database.js";
 import { datasetsById, versionsById } from "../store/datasets.js";
+import { deadLettersById } from "../store/dead-letter-reads.js";
 import { runCountsOf, type Tally } from "../store/experiments.js";
 import { keysById, projectById } from "../store/keys.js";
 import { modelsByDigest, modelsById } from "../store/models.js";
@@ -51,6 +53,7 @@ export class Reads {
   readonly #attempts: Loader<readonly Attempt[]>;
   readonly #files: Loader<readonly RunFile[]>;
   readonly #results: Loader<Result | null>;
+  readonly #deadLetters: Loader<DeadLetter | null>;
   readonly #waves: Loader<readonly WaveFacts[]>;
   readonly #usageOfRuns: Loader<UsageSums>;
   readonly #usageOfExperiments: Loader<UsageSums>;
@@ -74,6 +77,7 @@ export class Reads {
     this.#results = this.#one((tx, ids) => resultsOf(tx, ids), runIdOf);
     this.#attempts = this.#many((tx, ids) => attemptsOf(tx, ids), runIdOf);
     this.#files = this.#many((tx, ids) => artifactsOf(tx, ids), runIdOf);
+    this.#deadLetters = this.#one((tx, ids) => deadLettersById(tx, ids), idOf);
     this.#waves = this.#many(
       (tx, ids) => wavesOf(tx, ids),
       (wave) => wave.experimentId,
@@ -139,6 +143,11 @@ export class Reads {
 
   tally(experimentId: string): Promise<Tally> {
     return this.#tallies.load(experimentId);
+  }
+
+  async deadLetter(id: string): Promise<DeadLetter | null> {
+    const letter = await this.#deadLetters.load(id);
+    return letter !== null && (await this.experiment(letter.experimentId)) !== null ? letter : null;
   }
 
   /** What was added to the experiment after it was accepted, the first first. */

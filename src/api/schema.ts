@@ -5,6 +5,8 @@ import { AssayError } from "../errors.js";
 import { ArtifactResolver } from "./artifact/artifact.resolver.js";
 import type { Context } from "./context.js";
 import { DatasetResolver, DatasetVersionResolver } from "./dataset/dataset.resolver.js";
+import { DeadLetterResolver } from "./dead-letter/dead-letter.resolver.js";
+import { DeadLetterActionResolver } from "./dead-letter/replay.resolver.js";
 import { userErrorTypes } from "./error/error.type.js";
 import { ControlResolver } from "./experiment/control.resolver.js";
 import { ExperimentResolver } from "./experiment/experiment.resolver.js";
@@ -37,6 +39,8 @@ export function makeSchema(parts: SchemaParts): Promise<GraphQLSchema> {
     [ControlResolver, new ControlResolver()],
     [DatasetResolver, new DatasetResolver()],
     [DatasetVersionResolver, new DatasetVersionResolver(parts.artifacts, parts.publicUrl)],
+    [DeadLetterActionResolver, new DeadLetterActionResolver()],
+    [DeadLetterResolver, new DeadLetterResolver()],
     [ExperimentResolver, new ExperimentResolver()],
     [ModelResolver, new ModelResolver(parts.allowLocalModels)],
     [NodeResolver, new NodeResolver()],
@@ -55,6 +59,8 @@ export function makeSchema(parts: SchemaParts): Promise<GraphQLSchema> {
       ControlResolver,
       DatasetResolver,
       DatasetVersionResolver,
+      DeadLetterActionResolver,
+      DeadLetterResolver,
       ExperimentResolver,
       ModelResolver,
       NodeResolver,

@@ -6,7 +6,7 @@ import { type LockedExperiment, relock, stateOf } from "./closing.js";
 import type { ExperimentKey } from "./events.js";
 import { type KeyedRequest, takeKey } from "./idempotency.js";
 import type { Transaction } from "./transaction.js";
-import { applyWave, recordWave, runIdsIn, type WaveKind, waveBase, wavesUnder } from "./waves.js";
+import { applyWave, idsIn, recordWave, type WaveRequest, waveBase, wavesUnder } from "./waves.js";
 
 /** Which runs of an experiment are tried again. */
 export interface RetryWish {
@@ -37,7 +37,7 @@ export async function retryRuns(tx: Transaction, request: KeyedRequest, wish: Re
   const earlier = await takeKey(tx, request, id);
   if (earlier !== null) {
     const [wave] = await wavesUnder(tx, tenantId, earlier);
-    return { runIds: runIdsIn(wave?.body ?? null), replayed: true };
+    return { runIds: idsIn(wave?.body ?? null, "runIds"), replayed: true };
   }
   const experiment = await relock(tx, { tenantId, experimentId: wish.experimentId });
   const state = await stateOf(tx, experiment);
@@ -49,7 +49,11 @@ export async function retryRuns(tx: Transaction, request: KeyedRequest, wish: Re
     const message = `wanted a run that is ${failedStates.join(" or ")}${cause}, but the experiment has none`;
     throw new AssayError("STATE_CONFLICT", message, { detail: { currentState: state, allowedFrom: failedStates } });
   }
-  const runIds = await tryAgain(tx, experiment, { base, chosen, wave: { id, kind: "RETRY", requestedBy: keyId } });
+  const runIds = await tryAgain(tx, experiment, {
+    base,
+    chosen,
+    wave: { id, kind: "RETRY", requestedBy: keyId, body: {} },
+  });
   return { runIds, replayed: false };
 }
 
@@ -76,7 +80,7 @@ export interface Again {
   readonly base: WaveBase;
   /** Runs that are FAILED or DEAD and count. */
   readonly chosen: readonly string[];
-  readonly wave: { readonly id: string; readonly kind: WaveKind; readonly requestedBy: string };
+  readonly wave: WaveRequest;
 }
 
 /** Plans and applies the wave that tries these runs of the locked experiment again; gives the runs that do their work. */
@@ -86,6 +90,6 @@ export async function tryAgain(tx: Transaction, experiment: LockedExperiment, ag
   const successors = new Map(wave.copies.map((copy) => [copy.of, copy.id]));
   const runIds = again.chosen.map((id) => successors.get(id) ?? id);
   const key: ExperimentKey = { tenantId: experiment.tenantId, experimentId: experiment.experimentId };
-  await recordWave(tx, key, { ...again.wave, body: { runIds } });
+  await recordWave(tx, key, { ...again.wave, body: { ...again.wave.body, runIds } });
   return runIds;
 }

@@ -1,5 +1,6 @@
 import { EntitySchema, type EntitySchemaColumnOptions } from "typeorm";
 import type { Dataset, DatasetUpload, DatasetVersion } from "../domain/dataset.js";
+import type { DeadLetter } from "../domain/dead-letter.js";
 import type { Experiment, ExperimentEvent } from "../domain/experiment.js";
 import type { Model } from "../domain/model.js";
 import type { Attempt, Run } from "../domain/run.js";
@@ -232,6 +233,23 @@ export const eventTable = table<ExperimentEvent>("event", {
   at: created("at"),
 });
 
+/** What is kept of runs that were given up. */
+export const deadLetterTable = table<DeadLetter>("dead_letter", {
+  tenantId: key("tenant_id"),
+  id: key("id"),
+  experimentId: uuid("experiment_id"),
+  runId: uuid("run_id"),
+  epoch: int("epoch"),
+  reason: text("reason"),
+  errorClass: maybe(text("error_class")),
+  errorCode: maybe(text("error_code")),
+  lastError: maybe(text("last_error")),
+  logTail: maybe(text("log_tail")),
+  at: created("at"),
+  replayedAt: maybe(time("replayed_at")),
+  purgedAt: maybe(time("purged_at")),
+});
+
 /** Every mapped table. */
 export const tables = [
   tenantTable,
@@ -249,4 +267,5 @@ export const tables = [
   runArtifactTable,
   usageTable,
   eventTable,
+  deadLetterTable,
 ] as const;

@@ -142,7 +142,7 @@ const readByExperiment = statement(
   'select experiment_id as "experimentId", kind, body, at from wave where experiment_id = any($1::uuid[]) order by at, id',
 );
 
-/** RETRY and REPLAY {runIds}, the runs that do the work again; EXTENSION {addSeeds, addSpuriousness}. */
+/** RETRY {runIds}, the runs that do the work again; REPLAY {runIds, letterIds}; EXTENSION {addSeeds, addSpuriousness}. */
 export const waveKinds = ["RETRY", "REPLAY", "EXTENSION"] as const;
 export type WaveKind = (typeof waveKinds)[number];
 
@@ -178,8 +178,8 @@ export function wavesOf(tx: Transaction, experimentIds: readonly string[]): Prom
   return tx.rows<WaveFacts>(readByExperiment, [experimentIds]);
 }
 
-/** Ids of runs in what is kept of a wave. */
-export function runIdsIn(body: Json): string[] {
-  const named = typeof body === "object" && body !== null && "runIds" in body ? body["runIds"] : null;
+/** The ids under a name in what is kept of a wave. */
+export function idsIn(body: Json, name: "runIds" | "letterIds"): string[] {
+  const named = new Map(Object.entries(body ?? {})).get(name);
   return Array.isArray(named) ? named.filter((id) => typeof id === "string") : [];
 }

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { after } from "node:test";
 import { Dispatcher } from "../../src/dispatch/dispatcher.js";
-import { sha256 } from "../../src/domain/digest.js";
-import { ask, type GraphqlAnswer, type Holder, idOf, type TestApi } from "./api.js";
+import { newId, sha256 } from "../../src/domain/digest.js";
+import { ask, asOwner, type GraphqlAnswer, type Holder, idOf, type TestApi } from "./api.js";
 import { eventually } from "./eventually.js";
 import { jsonLines, preferenceRows } from "./preference-rows.js";
 import { data, ERRORS, specFor, submit } from "./requests.js";
@@ -134,10 +134,19 @@ export async function fullTenant(test: TestApi, holder: Holder): Promise<TenantI
     { id: experiment.id },
   );
   const run = found.experiment.runs.edges[0].node;
+  const letterId = newId();
+  await asOwner(test.databases, holder.caller.tenantId, (client) =>
+    client.query(
+      `insert into dead_letter (tenant_id, id, experiment_id, run_id, epoch, reason, last_error, replayed_at)
+       select tenant_id, $1, experiment_id, id, 0, 'POISON', 'It died before it was tried again.', now() from run where id = $2`,
+      [letterId, Buffer.from(run.id, "base64url").toString("utf8").split(":")[1]],
+    ),
+  );
   return {
     Artifact: found.experiment.report.id,
     Dataset: version.dataset.id,
     DatasetVersion: version.id,
+    DeadLetter: idOf("DeadLetter", letterId),
     Experiment: experiment.id,
     Model: String(spec["modelId"]),
     Project: idOf("Project", holder.caller.projectId),

@@ -2,7 +2,7 @@ import type { Json } from "../../domain/digest.js";
 import type { Experiment } from "../../domain/experiment.js";
 import { additionsIn } from "../../domain/extension.js";
 import { robustnessTasks, spuriousArtifacts, tuningMethods } from "../../domain/robustness.js";
-import { runIdsIn, type WaveFacts } from "../../store/waves.js";
+import { idsIn, type WaveFacts } from "../../store/waves.js";
 import type { Typed } from "../node/node.type.js";
 import { fieldOf, itemsOf, numberOf, oneOf } from "../run/json.js";
 import { experimentTypenames, type RobustnessGridType, type WaveType } from "./experiment.type.js";
@@ -32,5 +32,11 @@ export function gridOf(spec: Json, waves: readonly WaveFacts[]): RobustnessGridT
 /** A wave as it is answered. */
 export function publishedWave({ kind, body, at }: WaveFacts): WaveType {
   const { addSeeds, addSpuriousness } = additionsIn(body);
-  return { kind, at, retriedRuns: runIdsIn(body).length, addedSeeds: addSeeds, addedSpuriousness: addSpuriousness };
+  return {
+    kind,
+    at,
+    retriedRuns: idsIn(body, "runIds").length,
+    addedSeeds: addSeeds,
+    addedSpuriousness: addSpuriousness,
+  };
 }

@@ -1,12 +1,10 @@
 import { Arg, Ctx, Mutation, Resolver } from "type-graphql";
-import { digestOf, type Json, newId } from "../../domain/digest.js";
+import { newId } from "../../domain/digest.js";
 import type { Experiment } from "../../domain/experiment.js";
 import { additionsIn, extended, extensionFaults, type GridAdditions, gridWith } from "../../domain/extension.js";
-import { idempotencyKeyFault } from "../../domain/options.js";
 import { planRobustness } from "../../domain/robustness.js";
 import { AssayError, invalidInput, notFound } from "../../errors.js";
 import { type ExtensionWish, extendExperiment } from "../../store/extend.js";
-import type { KeyedRequest } from "../../store/idempotency.js";
 import { retryRuns } from "../../store/retry.js";
 import type { WaveFacts } from "../../store/waves.js";
 import { PAGE_MAX } from "../connection.js";
@@ -15,6 +13,7 @@ import { inputArgument, keyIn } from "../ids.js";
 import { type Answer, answered, Faults } from "../present.js";
 import { ExtendExperimentInput, ExtendExperimentPayload, RetryRunsInput, RetryRunsPayload } from "./control.input.js";
 import { asItIsNow, controlled } from "./control.js";
+import { keyed } from "./keyed.js";
 import type { CodeDigests } from "./submit.resolver.js";
 
 const RUNS_NAMED_MAX = 10_000;
@@ -120,21 +119,6 @@ async function runsNamed(ids: readonly string[], { id }: Experiment, { reads }: 
   const faults = found.filter((item) => item instanceof AssayError);
   if (faults.length > 0) throw new Faults(faults);
   return found.filter((item) => typeof item === "string");
-}
-
-interface KeyedInput {
-  readonly idempotencyKey: string;
-}
-
-/** The request under its key. Throws what is wrong with the key. */
-export function keyed(
-  operation: string,
-  { idempotencyKey }: KeyedInput,
-  { context, body }: { readonly context: Context; readonly body: Json },
-): KeyedRequest {
-  const fault = idempotencyKeyFault(idempotencyKey, ["input", "idempotencyKey"]);
-  if (fault !== null) throw fault;
-  return { caller: context.caller, operation, idempotencyKey, requestSha256: digestOf(body) };
 }
 
 function additionsOf({ kind, body }: WaveFacts): GridAdditions[] {

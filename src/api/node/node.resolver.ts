@@ -45,6 +45,8 @@ function read({ kind, key }: NodeKey, reads: Reads): Promise<object | null> | nu
       return reads.dataset(key);
     case "DatasetVersion":
       return reads.version(key);
+    case "DeadLetter":
+      return reads.deadLetter(key);
     case "Experiment":
       return reads.experiment(key).then((experiment) => (experiment === null ? null : typedExperiment(experiment)));
     case "Model":
