@@ -1,11 +1,14 @@
 """A capability for the tests of the server: each step does one thing that runs do, good or bad."""
 
 import ctypes
+import json
 import os
 import signal
+import struct
 import sys
 import threading
 
+from assay_pods.common.checkpoint_files import STATE_KEY, read_state
 from assay_pods.common.context import BadInputError, RunContext, RunError, TransientError
 
 
@@ -31,6 +34,42 @@ def _work(context: RunContext) -> dict:
     while True:
         step += 1
         context.progress("training", step, 1_000_000)
+        pause.wait(0.01)
+
+
+def _train(context: RunContext) -> dict:
+    """Counts steps as a trainer does that keeps all rules of checkpoints; its state is the count alone."""
+    context.progress("preparing", 0, 1)
+    total = context.spec["steps"]
+    first = read_state(context.resume)["step"] if context.resume else 0
+    done = first
+    pause = threading.Event()
+    while done < total:
+        context.progress("training", done, total)
+        pause.wait(0.005)
+        done += 1
+        if context.score_partial_requested:
+            break
+        if context.checkpoint_due():
+            path = context.work_dir / "state"
+            path.write_bytes(checkpoint_bytes(context.spec_sha256, done))
+            context.checkpoint(path, done)
+    context.progress("scoring", 1, 1)
+    return {"first": first, "steps": done, "divisor": context.micro_batch_divisor, "partial": done < total}
+
+
+def checkpoint_bytes(spec_sha256: str, step: int) -> bytes:
+    """A safetensors file without tensors."""
+    state = json.dumps({"specSha256": spec_sha256, "step": step})
+    header = json.dumps({"__metadata__": {STATE_KEY: state}}).encode()
+    return struct.pack("<Q", len(header)) + header
+
+
+def _prepare(context: RunContext) -> dict:
+    """Moves on in a stage that keeps no checkpoints until it is stopped."""
+    pause = threading.Event()
+    while True:
+        context.progress("preparing", 0, 1)
         pause.wait(0.01)
 
 
@@ -119,6 +158,8 @@ def _facts(context: RunContext) -> dict:
 _STEPS = {
     "echo": _echo,
     "work": _work,
+    "train": _train,
+    "prepare": _prepare,
     "flood": _flood,
     "segfault": _segfault,
     "hang": _hang,

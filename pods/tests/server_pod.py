@@ -33,7 +33,7 @@ class PodProcess:
         self.log_file = folder / "pod.log"
         command = [sys.executable, "-m", "assay_pods.server", "--listen", "127.0.0.1:0", "--artifacts", str(self.artifacts)]
         command += ["--cache", str(folder / "cache"), "--slots", str(slots), "--device", "cpu", "--preload", "none"]
-        command += ["--capability", "probe=server_capability:run", *flags]
+        command += ["--capability", "probe=server_capability:run", "--grace-seconds", "1", *flags]
         env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS)])}
         with self.log_file.open("wb") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=env)

@@ -11,7 +11,7 @@ from tiny import tiny_case, tiny_model, tiny_tokenizer
 
 from assay_pods.common.models import LoadedModel
 from assay_pods.robustness import losses
-from assay_pods.robustness.train import STEP_LOSSES, TrainLog, _epoch
+from assay_pods.robustness.train import STEP_LOSSES, StepSettings, TrainLog, _epoch
 from assay_pods.robustness.trl_reference import make_trainer
 
 BETA = 0.1
@@ -62,7 +62,7 @@ def test_the_loss_equals_the_hand_formula_and_trl(tmp_path, method, scale):
     policy = drifted(tiny_model(), scale)
     log = TrainLog()
     step = _epoch(case.top(policy), rows, case.spec | {"method": method})[0]
-    ours = STEP_LOSSES[method](case.top(policy), step, BETA, log).item()
+    ours = sum(part.item() for part in STEP_LOSSES[method](case.top(policy), step, StepSettings(BETA, 1), log))
 
     spec = case.spec | {"method": method, "trainer": case.spec["trainer"] | {"kind": "TRL_FULL"}}
     trainer = make_trainer(LoadedModel(tiny_model(), tiny_tokenizer()), (case.plan, rows), LocalContext(tmp_path, spec))
@@ -78,7 +78,8 @@ def test_the_reference_point_is_above_zero_in_a_case_that_was_compared():
     case = tiny_case()
     rows, log = case.rows(0.5), TrainLog()
     policy = drifted(tiny_model(), 0.02)
-    STEP_LOSSES["KTO"](case.top(policy), _epoch(case.top(policy), rows, case.spec | {"method": "KTO"})[0], BETA, log)
+    step = _epoch(case.top(policy), rows, case.spec | {"method": "KTO"})[0]
+    assert len(list(STEP_LOSSES["KTO"](case.top(policy), step, StepSettings(BETA, 1), log))) == 1
     assert log.reference_points[0] > 0.01
 
 

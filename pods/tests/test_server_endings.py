@@ -36,7 +36,7 @@ def test_a_cancel_may_come_with_a_renewal(pod):
     run.start()
     run.follow().wait_for("progress")
     for _ in range(50):
-        run.renew(1, run_pb2.CANCEL_MODE_SCORE_PARTIAL)
+        run.renew(1, run_pb2.CANCEL_MODE_GRACEFUL)
         if any(event.WhichOneof("body") == "done" for event in run.events):
             break
     assert run.done().HasField("cancelled")

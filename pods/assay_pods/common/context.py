@@ -31,12 +31,30 @@ class CancelledError(Exception):
         self.last_step = last_step
 
 
+class ReleasedError(Exception):
+    """The run goes on later or elsewhere; `last_step` counts the training steps that were done."""
+
+    def __init__(self, last_step: int = 0) -> None:
+        """Keep the number of steps."""
+        super().__init__(f"released after step {last_step}")
+        self.last_step = last_step
+
+
 class RunContext(Protocol):
-    """The run as its capability sees it. One per process; calls come from one thread."""
+    """The run as its capability sees it. One per process; calls come from one thread.
+
+    A capability that trains names the stage "training" while it does, and asks after every step whether a checkpoint is due and whether
+    it is to score what there is; in every other stage `progress` alone ends a run that is to stop.
+    """
 
     @property
     def spec(self) -> Mapping[str, Any]:
         """The parsed spec; see docs/contract.md."""
+        ...
+
+    @property
+    def spec_sha256(self) -> str:
+        """The digest that names the spec; a checkpoint of another one is of no use."""
         ...
 
     @property
@@ -59,8 +77,35 @@ class RunContext(Protocol):
         """A torch device: `cpu` or `cuda`."""
         ...
 
+    @property
+    def resume(self) -> Path | None:
+        """The checkpoint to go on from, of this spec and verified by its digest; None to begin at the beginning."""
+        ...
+
+    @property
+    def micro_batch_divisor(self) -> int:
+        """Into how many parts a step's batch is divided, at least, because memory ran out before; 1 for none."""
+        ...
+
+    @property
+    def score_partial_requested(self) -> bool:
+        """Whether training is to stop after this step and what there is to be scored, with `partial` in the result."""
+        ...
+
+    def checkpoint_due(self) -> bool:
+        """Whether the training's state is to be kept now: it is a while since the last time, or the run is to be released."""
+        ...
+
+    def checkpoint(self, path: Path, step: int) -> None:
+        """Move a checkpoint into the artifact store and announce it. Raises ReleasedError when the run is to stop there."""
+        ...
+
     def progress(self, stage: str, completed: int, total: int) -> None:
-        """Say how far the work is. Raises CancelledError when the user asked to stop."""
+        """Say how far the work is.
+
+        Raises CancelledError when the user asked to stop, ReleasedError outside the stage "training" when the run is to go on later or
+        elsewhere. Who is to score what there is gets on in the stages "training" and "scoring", and stops in others.
+        """
         ...
 
     def log(self, message: str, level: str = "info") -> None:

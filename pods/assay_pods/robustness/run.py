@@ -66,7 +66,7 @@ def _train(context: RunContext) -> dict[str, Any]:
     context.save("items.jsonl", "ITEMS", path)
     generation = generate_and_check(records, plan, spec["size"]["generationItems"], greedy(model, loaded.tokenizer))
     seconds = {"wall": time.perf_counter() - started[0], "cpu": time.process_time() - started[1]}
-    return {
+    return ({"partial": True} if log.partial else {}) | {
         "step": "train",
         "method": spec["method"],
         "spuriousness": spec.get("spuriousness"),

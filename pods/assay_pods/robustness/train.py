@@ -7,13 +7,15 @@ Shapes: B prompts of a step, R rows of a KTO step, N nodes, S texts.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from assay_pods.common.checkpoints import Checkpoints, Training
 from assay_pods.common.context import BadInputError, RunContext
 from assay_pods.robustness import losses, order
 from assay_pods.robustness.blocks import edge_logprobs, run_blocks
@@ -35,14 +37,23 @@ class TrainLog:
     """Completion tokens, end tokens included, that entered the losses, over all epochs."""
     reference_points: list[float] = field(default_factory=list)
     """KTO's z0 of each step."""
+    steps_planned: int = 0
+
+    @property
+    def partial(self) -> bool:
+        """Whether training was ended before its last step, to score what there is."""
+        return len(self.losses) < self.steps_planned
 
     def warnings(self) -> list[str]:
         """Says what a reader of the figures should know."""
+        said = []
+        if self.partial:
+            said.append(f"training was ended after {len(self.losses)} of {self.steps_planned} steps, as asked")
         at_zero = sum(value == 0 for value in self.reference_points)
-        if not at_zero:
-            return []
-        steps = len(self.reference_points)
-        return [f"KTO's reference point z0 was clamped to 0 in {at_zero} of {steps} steps, where it is apo_zero_unpaired"]
+        if at_zero:
+            steps = len(self.reference_points)
+            said.append(f"KTO's reference point z0 was clamped to 0 in {at_zero} of {steps} steps, where it is apo_zero_unpaired")
+        return said
 
 
 @dataclass(frozen=True)
@@ -92,6 +103,7 @@ def train_top_blocks(top: TopBlocks, rows: Sequence[Record], context: RunContext
     Raises:
         BadInputError: TRAINING_DIVERGED.
         CancelledError: when the user asked to stop.
+        ReleasedError: when the run is to go on later or elsewhere, from the checkpoint that was written.
     """
     trainer, method = context.spec["trainer"], context.spec["method"]
     top.model.eval().requires_grad_(False)
@@ -102,20 +114,36 @@ def train_top_blocks(top: TopBlocks, rows: Sequence[Record], context: RunContext
     epoch = _epoch(top, rows, context.spec)
     total = trainer["epochs"] * len(epoch)
     decay = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: max(0.0, (total - step) / total))
-    log = TrainLog()
-    for step in range(total):
+    log = TrainLog(steps_planned=total)
+    checkpoints = Checkpoints(context, Training(top.trainable(), optimiser, decay, log))
+    settings = StepSettings(trainer["beta"], context.micro_batch_divisor)
+    for step in range(checkpoints.resume(), total):
         context.progress("training", step, total)
-        loss = STEP_LOSSES[method](top, epoch[step % len(epoch)], trainer["beta"], log)
-        check_finite(loss.item(), step)
-        loss.backward()
+        loss = 0.0
+        # Gradients of the parts add up to those of the whole.
+        for part in STEP_LOSSES[method](top, epoch[step % len(epoch)], settings, log):
+            check_finite(part.item(), step)
+            loss += part.item()
+            part.backward()
         torch.nn.utils.clip_grad_norm_(parameters, GRADIENT_NORM_MAX)
         optimiser.step()
         decay.step()
         optimiser.zero_grad()
-        log.losses.append(loss.item())
-        context.metric("loss", loss.item(), step + 1)
-    context.progress("training", total, total)
+        log.losses.append(loss)
+        context.metric("loss", loss, step + 1)
+        if context.score_partial_requested:
+            break
+        checkpoints.after_step(step + 1)
+    context.progress("training", len(log.losses), total)
     return log
+
+
+class StepSettings(NamedTuple):
+    """What all steps have in common."""
+
+    beta: float
+    parts: int
+    """Into how many parts a step's rows are divided to save memory; their losses add up to the step's."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +154,13 @@ class StepRows:
     wrong: list[Text] = field(default_factory=list)
     labels: list[bool] = field(default_factory=list)
     mismatched: list[Text] = field(default_factory=list)
+
+    def divided(self, parts: int) -> list["StepRows"]:
+        """Gives the rows in so many parts of nearly equal size, or one a row where there are fewer."""
+        rows = len(self.right)
+        bounds = [rows * part // min(parts, rows) for part in range(min(parts, rows) + 1)]
+        spans = [slice(*pair) for pair in pairwise(bounds)]
+        return [StepRows(self.right[span], self.wrong[span], self.labels[span], self.mismatched[span]) for span in spans]
 
 
 def _epoch(top: TopBlocks, rows: Sequence[Record], spec: Mapping[str, Any]) -> list[StepRows]:
@@ -147,30 +182,37 @@ def _kto_rows(plan: Plan, rows: Sequence[Record], block: Sequence[order.KtoRow])
     )
 
 
-def _sft_step(top: TopBlocks, step: StepRows, beta: float, log: TrainLog) -> Tensor:
-    del beta  # SFT has none
-    batch = top.batch(step.right)
-    num_tokens = int(batch.membership.sum())
+def _sft_step(top: TopBlocks, step: StepRows, settings: StepSettings, log: TrainLog) -> Iterator[Tensor]:
+    batches = [top.batch(part.right) for part in step.divided(settings.parts)]
+    num_tokens = sum(int(batch.membership.sum()) for batch in batches)
     log.tokens += num_tokens
-    return losses.sft_loss(top.logprobs(batch), num_tokens)
+    for batch in batches:
+        yield losses.sft_loss(top.logprobs(batch), num_tokens)
 
 
-def _dpo_step(top: TopBlocks, step: StepRows, beta: float, log: TrainLog) -> Tensor:
-    batch = top.batch([*step.right, *step.wrong])
-    log.tokens += int(batch.membership.sum())
-    ratio_s = top.logprobs(batch) - top.trunk.reference(batch)
-    right_b, wrong_b = ratio_s.split(len(step.right))
-    return losses.dpo_loss(right_b, wrong_b, beta)
+def _dpo_step(top: TopBlocks, step: StepRows, settings: StepSettings, log: TrainLog) -> Iterator[Tensor]:
+    for part in step.divided(settings.parts):
+        batch = top.batch([*part.right, *part.wrong])
+        log.tokens += int(batch.membership.sum())
+        ratio_s = top.logprobs(batch) - top.trunk.reference(batch)
+        right_b, wrong_b = ratio_s.split(len(part.right))
+        yield losses.dpo_loss(right_b, wrong_b, settings.beta) * (len(part.right) / len(step.right))
 
 
-def _kto_step(top: TopBlocks, step: StepRows, beta: float, log: TrainLog) -> Tensor:
-    batch, stand_ins = top.batch(step.right), top.batch(step.mismatched)
-    log.tokens += int(batch.membership.sum())
+def _kto_step(top: TopBlocks, step: StepRows, settings: StepSettings, log: TrainLog) -> Iterator[Tensor]:
+    parts = step.divided(settings.parts)
     with torch.no_grad():
-        reference_point = losses.kto_reference_point(top.logprobs(stand_ins) - top.trunk.reference(stand_ins))
+        # z0 is that of the whole step, whatever its parts.
+        stand_ins = [top.batch(part.mismatched) for part in parts]
+        reference_point = losses.kto_reference_point(torch.cat([top.logprobs(batch) - top.trunk.reference(batch) for batch in stand_ins]))
     log.reference_points.append(reference_point.item())
-    ratio_r = top.logprobs(batch) - top.trunk.reference(batch)
-    return losses.kto_loss(ratio_r, torch.tensor(step.labels, device=ratio_r.device), reference_point, beta)
+    for part in parts:
+        batch = top.batch(part.right)
+        log.tokens += int(batch.membership.sum())
+        ratio_r = top.logprobs(batch) - top.trunk.reference(batch)
+        labels_r = torch.tensor(part.labels, device=ratio_r.device)
+        yield losses.kto_loss(ratio_r, labels_r, reference_point, settings.beta) * (len(part.right) / len(step.right))
 
 
 STEP_LOSSES = {"SFT": _sft_step, "DPO": _dpo_step, "KTO": _kto_step}
+"""Each gives the loss of a step as the losses of its parts; the next part is computed only when it is asked for."""

@@ -1,7 +1,7 @@
 """The reference trainers: TRL's own SFTTrainer, DPOTrainer and KTOTrainer on the same rows in the same order.
 
 What TRL would do by default and must not here: bf16 and gradient checkpointing on a CPU, random sampling, unpairing by itself (all
-desirable rows first), a KTO block with a prompt twice in it, telemetry.
+desirable rows first), a KTO block with a prompt twice in it, telemetry, checkpoints with pickle in them.
 """
 
 import copy
@@ -13,7 +13,10 @@ from datasets import Dataset, disable_progress_bars
 from peft import LoraConfig, get_peft_model_state_dict
 from torch import Tensor
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer import TRAINER_STATE_NAME
 
+from assay_pods.common.checkpoint_files import read_state
+from assay_pods.common.checkpoints import Checkpoints, Training
 from assay_pods.common.context import BadInputError, RunContext
 from assay_pods.common.models import LoadedModel
 from assay_pods.robustness import order
@@ -36,13 +39,21 @@ class Trained(NamedTuple):
 
 
 class _Progress(TrainerCallback):
-    """Tells the run about steps and losses, and lets it stop."""
+    """Tells the run about steps and losses, keeps and restores the training's state, and lets the run stop."""
 
     def __init__(self, context: RunContext, log: TrainLog) -> None:
         self._context = context
         self._log = log
+        self._checkpoints: Checkpoints | None = None
 
     def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        # Here, and not after a step: only now has the trainer logged that step and drawn what this one needs.
+        if self._checkpoints is None:
+            self._checkpoints = Checkpoints(self._context, self._training(**kwargs))
+            self._log.steps_planned = state.max_steps
+            self._checkpoints.resume()
+        elif state.global_step > 0:
+            self._checkpoints.after_step(state.global_step)
         self._context.progress("training", state.global_step, state.max_steps)
 
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
@@ -51,8 +62,22 @@ class _Progress(TrainerCallback):
             check_finite(float(logs["loss"]), state.global_step)
             self._log.losses.append(float(logs["loss"]))
             self._context.metric("loss", float(logs["loss"]), state.global_step)
+            if self._context.score_partial_requested:
+                control.should_training_stop = True
         if "kl" in logs:
             self._log.reference_points.append(float(logs["kl"]))
+
+    def _training(self, *, model: Any, optimizer: Any, lr_scheduler: Any, **_: Any) -> Training:
+        weights = {name: value for name, value in model.named_parameters() if value.requires_grad}
+        # Accelerate wraps the optimiser; what is inside is torch's own.
+        return Training(weights, getattr(optimizer, "optimizer", optimizer), lr_scheduler, self._log)
+
+
+class _Resumable:
+    """Makes a trainer skip the steps of a checkpoint without reading one of its own kind: `_Progress` restores the rest."""
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        pass
 
 
 def train_with_trl(loaded: LoadedModel, plan_and_rows: PlanAndRows, context: RunContext, blocks: int | None = None) -> Trained:
@@ -67,6 +92,7 @@ def train_with_trl(loaded: LoadedModel, plan_and_rows: PlanAndRows, context: Run
     Raises:
         BadInputError: TRAINER_UNKNOWN or TRAINING_DIVERGED.
         CancelledError: when the user asked to stop.
+        ReleasedError: when the run is to go on later or elsewhere, from the checkpoint that was written.
     """
     kind = context.spec["trainer"]["kind"]
     if kind not in ("TRL_LORA", "TRL_FULL"):
@@ -77,13 +103,25 @@ def train_with_trl(loaded: LoadedModel, plan_and_rows: PlanAndRows, context: Run
     trainer = make_trainer(loaded, plan_and_rows, context)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(_Progress(context, log))
-    log.tokens = context.spec["trainer"]["epochs"] * _tokens_of_epoch(plan_and_rows, context.spec["method"])
-    trainer.train()
+    trainer.train(resume_from_checkpoint=_state_to_resume(context, trainer.args))
+    tokens = _tokens_of_steps(plan_and_rows, context.spec)
+    log.tokens = sum(tokens[step % len(tokens)] for step in range(len(log.losses)))
     if kind == "TRL_LORA":
         weights = get_peft_model_state_dict(trainer.model)
         return Trained(trainer.model.merge_and_unload(), weights, log)
     weights = {name: value for name, value in trainer.model.named_parameters() if value.requires_grad}
     return Trained(trainer.model, weights, log)
+
+
+def _state_to_resume(context: RunContext, args: TrainingArguments) -> str | None:
+    """Gives a folder that says to the trainer which steps are done, and nothing more."""
+    if context.resume is None:
+        return None
+    folder = context.work_dir / "resume"
+    folder.mkdir()
+    done = TrainerState(global_step=read_state(context.resume)["step"], logging_steps=1, train_batch_size=args.train_batch_size)
+    done.save_to_json(str(folder / TRAINER_STATE_NAME))
+    return str(folder)
 
 
 def make_trainer(loaded: LoadedModel, plan_and_rows: PlanAndRows, context: RunContext) -> Any:
@@ -97,7 +135,7 @@ def make_trainer(loaded: LoadedModel, plan_and_rows: PlanAndRows, context: RunCo
 
     disable_progress_bars()
     spec, method = context.spec, context.spec["method"]
-    common = _arguments(context) | {"per_device_train_batch_size": spec["trainer"]["promptsPerStep"]}
+    common = _arguments(context) | _batch(context)
     parts: dict[str, Any] = {
         "model": loaded.model,
         "processing_class": loaded.tokenizer,
@@ -105,13 +143,12 @@ def make_trainer(loaded: LoadedModel, plan_and_rows: PlanAndRows, context: RunCo
         "peft_config": _lora(spec["trainer"]),
     }
     if method == "SFT":
-        return SFTTrainer(args=SFTConfig(**common, packing=False), **parts)
+        return _resumable(SFTTrainer)(args=SFTConfig(**common, packing=False), **parts)
     if parts["peft_config"] is None:
         parts["ref_model"] = copy.deepcopy(loaded.model)
     if method == "DPO":
-        return DPOTrainer(args=DPOConfig(**common, beta=spec["trainer"]["beta"]), **parts)
-    common["per_device_train_batch_size"] *= 2
-    return KTOTrainer(args=KTOConfig(**common, beta=spec["trainer"]["beta"]), **parts)
+        return _resumable(DPOTrainer)(args=DPOConfig(**common, beta=spec["trainer"]["beta"]), **parts)
+    return _resumable(KTOTrainer)(args=KTOConfig(**common, beta=spec["trainer"]["beta"]), **parts)
 
 
 def dataset_rows(plan_and_rows: PlanAndRows, spec: Any) -> list[dict[str, Any]]:
@@ -145,7 +182,6 @@ def _arguments(context: RunContext) -> dict[str, Any]:
         "train_sampling_strategy": "sequential",
         "use_cpu": on_cpu,
         "bf16": spec["precision"] == "bf16",
-        "gradient_checkpointing": False,
         "dataloader_pin_memory": not on_cpu,
         "logging_steps": 1,
         # By default a loss that is no number is logged as the mean of the others.
@@ -155,6 +191,27 @@ def _arguments(context: RunContext) -> dict[str, Any]:
         "report_to": "none",
         "disable_tqdm": True,
     }
+
+
+def _batch(context: RunContext) -> dict[str, Any]:
+    """Gives the rows of a step and how they are divided where memory is short.
+
+    SFT and DPO sum the gradients of equal parts. KTO's batch stays whole, because TRL takes z0 over what is in memory at once: there
+    activations are computed anew in the backward pass instead of being kept.
+    """
+    prompts, divisor = context.spec["trainer"]["promptsPerStep"], context.micro_batch_divisor
+    if context.spec["method"] == "KTO":
+        return {"per_device_train_batch_size": 2 * prompts, "gradient_checkpointing": divisor > 1}
+    parts = next(parts for parts in range(min(divisor, prompts), prompts + 1) if prompts % parts == 0)
+    return {
+        "per_device_train_batch_size": prompts // parts,
+        "gradient_accumulation_steps": parts,
+        "gradient_checkpointing": False,
+    }
+
+
+def _resumable(trainer: type) -> Any:
+    return type(trainer.__name__, (_Resumable, trainer), {})
 
 
 def _lora(trainer: Any) -> LoraConfig | None:
@@ -170,8 +227,17 @@ def _freeze_below(model: Any, blocks: int) -> None:
         block.requires_grad_(True)
 
 
-def _tokens_of_epoch(plan_and_rows: PlanAndRows, method: str) -> int:
-    """Counts the completion tokens, end tokens included, as the cached-trunk trainer does."""
+def _tokens_of_steps(plan_and_rows: PlanAndRows, spec: Any) -> list[int]:
+    """Counts the completion tokens of each step of an epoch, end tokens included, as the cached-trunk trainer does."""
     plan, rows = plan_and_rows
-    sides = (True,) if method == "SFT" else (True, False)
-    return sum(len(plan.encoder.encode(plan.text(record, desirable)).completion_ids) for record in rows for desirable in sides)
+    size, seed = spec["trainer"]["promptsPerStep"], spec["seed"]
+    if spec["method"] == "KTO":
+        steps = [[(row.pair, row.desirable) for row in step] for step in order.kto_steps(len(rows), size, seed)]
+    else:
+        sides = (True,) if spec["method"] == "SFT" else (True, False)
+        steps = [[(pair, side) for pair in step for side in sides] for step in order.pair_steps(len(rows), size, seed)]
+    count = {
+        (pair, side): len(plan.encoder.encode(plan.text(rows[pair], side)).completion_ids)
+        for pair, side in {row for step in steps for row in step}
+    }
+    return [sum(count[row] for row in step) for step in steps]

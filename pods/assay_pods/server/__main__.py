@@ -29,8 +29,9 @@ _END_WITHIN_S = 5.0
 def main(arguments: Sequence[str]) -> int:
     """Run the pod; gives the exit status.
 
-    SIGTERM, SIGINT and, with --parent-pipe, the end of stdin end it in order: no new runs, run processes killed, open watches
-    ended with UNAVAILABLE. Nothing is said for the runs; their leases expire and they run elsewhere.
+    SIGTERM and SIGINT end it in order: no new runs; every run writes a checkpoint, if it can, and says Released. What has not by the
+    end of the grace is killed, and its open watches end with UNAVAILABLE: its lease expires and it runs elsewhere. A second signal,
+    and with --parent-pipe the end of stdin, ends the grace.
     """
     started = time.monotonic()
     options = parse_options(arguments)
@@ -42,8 +43,8 @@ def main(arguments: Sequence[str]) -> int:
 
 
 async def _serve(options: Options, started: float) -> None:
-    stop = asyncio.Event()
-    _listen_for_the_end(options, stop)
+    stop = Stop()
+    stop.listen(options)
     pod = Pod(options.settings, asyncio.create_task(find_device(options.device)))
     server, status = _make_server(pod)
     await status.set(SERVICE_NAME, health_pb2.HealthCheckResponse.SERVING)
@@ -53,11 +54,21 @@ async def _serve(options: Options, started: float) -> None:
     sys.stdout.write(json.dumps({"event": "listening", "address": address, "podId": pod.id}) + "\n")
     sys.stdout.flush()
     log.info("listening", address=address, pod=pod.id, seconds=round(time.monotonic() - started, 3))
-    await stop.wait()
-    log.info("ending", pod=pod.id)
+    await stop.asked.wait()
+    log.info("ending", pod=pod.id, at_once=stop.at_once.is_set())
     await status.enter_graceful_shutdown()
+    await _release(pod, options.grace_s, stop)
     await pod.close()
+    # Whoever watches hears the last Done within this time.
     await server.stop(1.0)
+
+
+async def _release(pod: Pod, grace_s: float, stop: "Stop") -> None:
+    release = asyncio.create_task(pod.release(grace_s))
+    at_once = asyncio.create_task(stop.at_once.wait())
+    await asyncio.wait([release, at_once], return_when=asyncio.FIRST_COMPLETED)
+    for task in (release, at_once):
+        task.cancel()
 
 
 def _make_server(pod: Pod) -> tuple[grpc.aio.Server, health_aio.HealthServicer]:
@@ -81,21 +92,38 @@ def _credentials(files: TlsFiles) -> grpc.ServerCredentials:
     return grpc.ssl_server_credentials([pair], root_certificates=files.client_ca.read_bytes(), require_client_auth=True)
 
 
-def _listen_for_the_end(options: Options, stop: asyncio.Event) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    if options.parent_pipe:
-        threading.Thread(target=_end_with_parent, args=(loop, stop), name="parent-pipe", daemon=True).start()
+class Stop:
+    """Whether the pod is to end: in order, or at once."""
 
+    def __init__(self) -> None:
+        """Start with nobody asking."""
+        self.asked = asyncio.Event()
+        self.at_once = asyncio.Event()
 
-def _end_with_parent(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
-    """Wait for the end of stdin. The parent is gone then, so the pod goes even if its own end gets stuck."""
-    while os.read(sys.stdin.fileno(), 4096):
-        pass
-    loop.call_soon_threadsafe(stop.set)
-    time.sleep(_END_WITHIN_S)
-    os._exit(1)
+    def listen(self, options: Options) -> None:
+        """Hear signals and, where the pod belongs to a parent, the parent's end."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._ask)
+        if options.parent_pipe:
+            threading.Thread(target=self._end_with_parent, args=(loop,), name="parent-pipe", daemon=True).start()
+
+    def _ask(self) -> None:
+        if self.asked.is_set():
+            self.at_once.set()
+        self.asked.set()
+
+    def _hurry(self) -> None:
+        self.at_once.set()
+        self.asked.set()
+
+    def _end_with_parent(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Wait for the end of stdin. The parent is gone then, so the pod goes even if its own end gets stuck."""
+        while os.read(sys.stdin.fileno(), 4096):
+            pass
+        loop.call_soon_threadsafe(self._hurry)
+        time.sleep(_END_WITHIN_S)
+        os._exit(1)
 
 
 if __name__ == "__main__":

@@ -10,11 +10,17 @@ from assay_pods.gen.assay.pod.v1 import run_pb2
 from assay_pods.server import clock, lease
 from assay_pods.server.event_log import EventLog
 from assay_pods.server.failures import failed, failure_of_exit
-from assay_pods.server.job import CANCEL, GO, Job
+from assay_pods.server.job import CANCEL, GO, RANKS, RELEASE, SCORE_PARTIAL, Job
 from assay_pods.server.pod_log import log
 from assay_pods.server.progress_rate import ProgressRate
 from assay_pods.server.refusal import RefusalError
 from assay_pods.server.run_process import RunProcess
+
+_WORDS = {
+    run_pb2.CANCEL_MODE_RELEASE: RELEASE,
+    run_pb2.CANCEL_MODE_SCORE_PARTIAL: SCORE_PARTIAL,
+    run_pb2.CANCEL_MODE_GRACEFUL: CANCEL,
+}
 
 _EXIT_WITHIN_S = 10.0
 """How long a process may take to go after it said Done."""
@@ -35,6 +41,7 @@ class _Verdict(Enum):
 
     FENCED = auto()
     CANCELLED = auto()
+    RELEASED = auto()
     HARD_DEADLINE = auto()
     LINGERED = auto()
 
@@ -53,7 +60,7 @@ class Attempt:
         self._lease = lease.Lease(limits.lease_ttl_s, self._accepted_at)
         self._moved_at = self._accepted_at
         self._working = False
-        self._asked_to_stop = False
+        self._told = b""
         self._verdict: _Verdict | None = None
         self._outcome: run_pb2.Done | None = None
         self._exit_by: float | None = None
@@ -111,16 +118,19 @@ class Attempt:
             self._process.tell(GO)
 
     def cancel(self, mode: run_pb2.CancelMode) -> None:
-        """End the attempt early. SCORE_PARTIAL stops like GRACEFUL: no capability can score a part yet."""
+        """End the attempt early. Of several wishes the strongest counts."""
         if mode == run_pb2.CANCEL_MODE_UNSPECIFIED:
             return
         if mode == run_pb2.CANCEL_MODE_FENCED:
             self.fence("it was fenced")
         elif mode == run_pb2.CANCEL_MODE_IMMEDIATE or not self._working:
-            self._kill(_Verdict.CANCELLED)
-        elif not self._asked_to_stop:
-            self._asked_to_stop = True
-            self._process.tell(CANCEL)
+            self._kill(_Verdict.RELEASED if mode == run_pb2.CANCEL_MODE_RELEASE else _Verdict.CANCELLED)
+        else:
+            # A mode that a newer dispatcher knows and this pod does not stops the run all the same.
+            word = _WORDS.get(mode, CANCEL)
+            if RANKS[word] > RANKS.get(self._told, 0):
+                self._told = word
+                self._process.tell(word)
 
     def fence(self, reason: str, status: grpc.StatusCode = grpc.StatusCode.NOT_FOUND) -> None:
         """End the process at once and say nothing more; open watches end with the reason."""
@@ -177,7 +187,7 @@ class Attempt:
                 due = self._progress.note(event)
                 if due is not None:
                     self.log.append(due)
-            elif body == "artifact":
+            elif body in ("artifact", "checkpoint"):
                 self._flush_progress()
                 self.log.append(event)
             elif body in ("started", "log", "metric"):
@@ -206,6 +216,8 @@ class Attempt:
         stage = self._progress.stage
         if self._verdict is _Verdict.CANCELLED:
             return run_pb2.Done(cancelled=run_pb2.Cancelled(last_step=self._progress.last_step))
+        if self._verdict is _Verdict.RELEASED:
+            return run_pb2.Done(released=run_pb2.Released(last_step=self._progress.last_step))
         if self._verdict is _Verdict.HARD_DEADLINE:
             message = f"wanted an end within {self._limits.hard_deadline_s} s, but the run was still at work"
             return run_pb2.Done(failed=failed(run_pb2.ERROR_CLASS_UNKNOWN, "HARD_DEADLINE", message, stage))

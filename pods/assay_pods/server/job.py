@@ -7,8 +7,17 @@ from pathlib import Path
 GO = b"go"
 """The lease was acknowledged once: work may start."""
 
+RELEASE = b"release"
+"""The run is to stop at its next checkpoint and go on later or elsewhere."""
+
+SCORE_PARTIAL = b"score-partial"
+"""The user wants training to stop at its next step and what there is to be scored."""
+
 CANCEL = b"cancel"
 """The user wants the run to stop at its next step."""
+
+RANKS = {RELEASE: 1, SCORE_PARTIAL: 2, CANCEL: 3}
+"""Of two wishes the higher one counts."""
 
 LARGEST_MESSAGE_BYTES = 4 * 1024 * 1024
 """The largest gRPC message in either direction, and so the largest event."""
@@ -26,9 +35,15 @@ class Job:
     entry: str
     """The capability's function as `module:function`."""
     spec: bytes
+    spec_sha256: str
     inputs: Mapping[str, Path]
     artifacts_dir: Path
     cache_dir: Path
     device: str
     """`cpu`, or `cuda:` with the device's name."""
     threads: int
+    checkpoint_s: float
+    """Seconds of training between two checkpoints, at least."""
+    resume: Path | None = None
+    """The checkpoint to go on from."""
+    micro_batch_divisor: int = 1

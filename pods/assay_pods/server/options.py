@@ -41,6 +41,8 @@ class Options:
 
     listen: str
     settings: PodSettings
+    grace_s: float
+    """How long runs may take to write a checkpoint and stop when the pod is to end."""
     device: str
     preload: tuple[str, ...]
     parent_pipe: bool
@@ -62,7 +64,9 @@ def parse_options(arguments: Sequence[str]) -> Options:
                 capabilities={capability.name: capability for capability in capabilities},
                 stall_s=_positive(read.stall_seconds, "--stall-seconds"),
                 keep_done_s=_positive(read.keep_done_seconds, "--keep-done-seconds"),
+                checkpoint_s=_not_negative(read.checkpoint_seconds, "--checkpoint-seconds"),
             ),
+            grace_s=_not_negative(read.grace_seconds, "--grace-seconds"),
             device=read.device,
             preload=_preload_of(read.preload, capabilities),
             parent_pipe=read.parent_pipe,
@@ -84,6 +88,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--preload", help="modules for the fork server, separated by commas, or none; default: what training needs")
     parser.add_argument("--stall-seconds", type=float, default=600.0, help="a run that says nothing for so long stops beating")
     parser.add_argument("--keep-done-seconds", type=float, default=600.0, help="how long the end of a run can still be fetched")
+    parser.add_argument("--checkpoint-seconds", type=float, default=30.0, help="seconds of training between checkpoints, at least")
+    parser.add_argument("--grace-seconds", type=float, default=120.0, help="after SIGTERM: how long runs may take to reach a checkpoint")
     parser.add_argument("--tls-cert", type=Path, help="PEM certificate chain; the three --tls files go together")
     parser.add_argument("--tls-key", type=Path, help="PEM private key")
     parser.add_argument("--tls-client-ca", type=Path, help="PEM authority that clients' certificates must come from")
@@ -100,6 +106,12 @@ def _preload_of(words: str | None, capabilities: Sequence[Capability]) -> tuple[
 def _positive(value: _Number, flag: str) -> _Number:
     if value <= 0:
         raise ValueError(f"wanted {flag} above 0, but got {value}")
+    return value
+
+
+def _not_negative(value: float, flag: str) -> float:
+    if not 0 <= value < float("inf"):
+        raise ValueError(f"wanted {flag} of 0 or more, but got {value}")
     return value
 
 

@@ -21,6 +21,16 @@ RUN_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{1
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MOST_INPUTS = 10_000
 _MOST_THREADS = 1_024
+_MOST_PARTS = 64
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ResumePoint:
+    """The checkpoint that an attempt goes on from."""
+
+    step: int
+    sha256: str
+    size_bytes: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,6 +46,8 @@ class Plan:
     """Input name to digest."""
     threads: int
     limits: Limits
+    resume_from: ResumePoint | None = None
+    micro_batch_divisor: int = 1
 
 
 def check_plan(request: pod_service_pb2.StartRunRequest, capabilities: Mapping[str, Capability], stall_s: float) -> Plan:
@@ -67,7 +79,25 @@ def check_plan(request: pod_service_pb2.StartRunRequest, capabilities: Mapping[s
         inputs=_inputs_of(request),
         threads=threads,
         limits=_limits_of(request, stall_s),
+        resume_from=_resume_point_of(request),
+        micro_batch_divisor=_divisor_of(request),
     )
+
+
+def _resume_point_of(request: pod_service_pb2.StartRunRequest) -> ResumePoint | None:
+    if not request.HasField("resume_from"):
+        return None
+    came = request.resume_from
+    _check(came.step >= 0, "a checkpoint's step from 0", came.step)
+    _check(_SHA256.fullmatch(came.sha256) is not None, "a SHA-256 for the checkpoint", came.sha256)
+    _check(came.size_bytes > 0, "a checkpoint of more than 0 bytes", came.size_bytes)
+    return ResumePoint(step=came.step, sha256=came.sha256, size_bytes=came.size_bytes)
+
+
+def _divisor_of(request: pod_service_pb2.StartRunRequest) -> int:
+    divisor = request.micro_batch_divisor
+    _check(0 <= divisor <= _MOST_PARTS, f"a micro-batch divisor from 1 to {_MOST_PARTS}, or 0 for none", divisor)
+    return divisor or 1
 
 
 def _spec_of(request: pod_service_pb2.StartRunRequest) -> Mapping[str, Any]:

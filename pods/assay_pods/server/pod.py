@@ -11,6 +11,7 @@ from pathlib import Path
 import grpc
 
 from assay_pods.common.artifacts import ArtifactError, ArtifactStore
+from assay_pods.common.checkpoint_files import CheckpointError, check_made_for
 from assay_pods.gen.assay.pod.v1 import run_pb2
 from assay_pods.server.attempt import Attempt
 from assay_pods.server.capabilities import Capability
@@ -34,6 +35,7 @@ class PodSettings:
     capabilities: Mapping[str, Capability]
     stall_s: float
     keep_done_s: float
+    checkpoint_s: float
 
 
 class Pod:
@@ -84,7 +86,8 @@ class Pod:
         """Take an attempt; repeating the call changes nothing.
 
         Raises:
-            RefusalError: UNAVAILABLE, ABORTED, RESOURCE_EXHAUSTED, FAILED_PRECONDITION or INVALID_ARGUMENT, as the contract says.
+            RefusalError: UNAVAILABLE, ABORTED, RESOURCE_EXHAUSTED, FAILED_PRECONDITION, DATA_LOSS or
+                INVALID_ARGUMENT, as the contract says.
         """
         key = (plan.run_id, plan.epoch)
         accepting = self._accepting.get(key)
@@ -102,6 +105,15 @@ class Pod:
             attempt.cancel(mode)
         elif mode != run_pb2.CANCEL_MODE_UNSPECIFIED and RUN_ID.fullmatch(run_id):
             self._epochs.end(run_id, epoch)
+
+    async def release(self, within_s: float) -> None:
+        """Take nothing more and ask every run to stop at its next checkpoint; wait until all have, but no longer than this."""
+        self._closing = True
+        busy = [attempt for attempt in self._attempts.values() if attempt.busy]
+        for attempt in busy:
+            attempt.cancel(run_pb2.CANCEL_MODE_RELEASE)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(*(attempt.wait_until_gone() for attempt in busy)), within_s)
 
     async def close(self) -> None:
         """Take nothing more, kill all run processes and say nothing for them: their leases expire and they run elsewhere."""
@@ -165,12 +177,26 @@ class Pod:
             epoch=plan.epoch,
             entry=plan.capability.entry,
             spec=plan.spec,
+            spec_sha256=plan.spec_sha256,
+            checkpoint_s=self.settings.checkpoint_s,
+            resume=await asyncio.to_thread(self._checkpoint_of, plan),
+            micro_batch_divisor=plan.micro_batch_divisor,
             inputs=inputs,
             artifacts_dir=self.settings.artifacts_dir,
             cache_dir=self.settings.cache_dir,
             device=device,
             threads=plan.threads,
         )
+
+    def _checkpoint_of(self, plan: Plan) -> Path | None:
+        if plan.resume_from is None:
+            return None
+        try:
+            path = self._store.verified(plan.resume_from.sha256)
+            check_made_for(path, plan.spec_sha256, plan.resume_from.step)
+        except (ArtifactError, CheckpointError) as error:
+            raise RefusalError(grpc.StatusCode.DATA_LOSS, str(error)) from None
+        return path
 
     async def _see_through(self, attempt: Attempt) -> None:
         key = (attempt.job.run_id, attempt.job.epoch)

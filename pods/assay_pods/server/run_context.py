@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from assay_pods.common.artifacts import ArtifactStore, Origin, Stored
-from assay_pods.common.context import CancelledError
+from assay_pods.common.context import CancelledError, ReleasedError
 from assay_pods.gen.assay.pod.v1 import run_pb2
-from assay_pods.server.job import CANCEL, GO, Job
+from assay_pods.server.job import CANCEL, GO, RANKS, RELEASE, SCORE_PARTIAL, Job
 
 _LONGEST_LOG = 2_000
 _METRICS_AT_ONCE = 1_000
 _METRICS_PER_SECOND = 100
+_CHECKPOINT_SHARE = 0.05
+"""Checkpoints take no more than this part of the time, however long one takes."""
 
 
 class Channel:
@@ -28,7 +30,7 @@ class Channel:
     def __init__(self, connection: Connection) -> None:
         """Keep the pipe."""
         self._connection = connection
-        self._cancelled = False
+        self._wish: bytes | None = None
 
     def send(self, event: run_pb2.RunEvent) -> None:
         """Send an event; the server numbers it."""
@@ -41,11 +43,13 @@ class Channel:
         """Wait until work may start; False when the user cancelled first."""
         return self._receive() == GO
 
-    def cancelled(self) -> bool:
-        """Whether the user asked to stop."""
-        while not self._cancelled and self._connection.poll():
-            self._cancelled = self._receive() == CANCEL
-        return self._cancelled
+    def wish(self) -> bytes | None:
+        """How the run is to stop, if it is: the word of the highest rank that came."""
+        while self._connection.poll():
+            word = self._receive()
+            if RANKS.get(word, 0) > RANKS.get(self._wish or b"", 0):
+                self._wish = word
+        return self._wish
 
     def _receive(self) -> bytes:
         try:
@@ -68,6 +72,9 @@ class ChannelContext:
         self._last_step = 0
         self._metrics = _MetricRate()
         self._saved: dict[str, run_pb2.Artifact] = {}
+        self._kept_at: float | None = None
+        self._asked_at = 0.0
+        self._keeping_s = 0.0
 
     def make_work_dir(self) -> None:
         """Make the work folder, empty even when a pod died in the middle of this very attempt."""
@@ -78,6 +85,11 @@ class ChannelContext:
     def spec(self) -> Mapping[str, Any]:
         """The parsed spec."""
         return self._spec
+
+    @property
+    def spec_sha256(self) -> str:
+        """The digest that names the spec."""
+        return self._job.spec_sha256
 
     @property
     def inputs(self) -> Mapping[str, Path]:
@@ -100,6 +112,21 @@ class ChannelContext:
         return self._job.device.partition(":")[0]
 
     @property
+    def resume(self) -> Path | None:
+        """The checkpoint to go on from."""
+        return self._job.resume
+
+    @property
+    def micro_batch_divisor(self) -> int:
+        """Into how many parts a step's batch is divided, at least."""
+        return self._job.micro_batch_divisor
+
+    @property
+    def score_partial_requested(self) -> bool:
+        """Whether training is to stop and what there is to be scored."""
+        return self._channel.wish() == SCORE_PARTIAL
+
+    @property
     def stage(self) -> str:
         """The stage that was named last; empty before the first."""
         return self._stage
@@ -110,13 +137,37 @@ class ChannelContext:
         return list(self._saved.values())
 
     def progress(self, stage: str, completed: int, total: int) -> None:
-        """Say how far the work is. Raises CancelledError when the user asked to stop."""
+        """Say how far the work is. Raises CancelledError or ReleasedError when it is to stop here."""
         self._stage = stage
         if stage == "training":
             self._last_step = completed
+            # From the first step on: loading and preparing are not worth a checkpoint.
+            self._kept_at = time.monotonic() if self._kept_at is None else self._kept_at
         self._channel.send(run_pb2.RunEvent(progress=run_pb2.Progress(stage=stage, completed=completed, total=total)))
-        if self._channel.cancelled():
+        wish = self._channel.wish()
+        if wish == CANCEL or (wish == SCORE_PARTIAL and stage not in ("training", "scoring")):
             raise CancelledError(self._last_step)
+        if wish == RELEASE and stage != "training":
+            raise ReleasedError(self._last_step)
+
+    def checkpoint_due(self) -> bool:
+        """Whether the training's state is to be kept now."""
+        self._asked_at = time.monotonic()
+        if self._channel.wish() == RELEASE:
+            return True
+        pause_s = max(self._job.checkpoint_s, self._keeping_s / _CHECKPOINT_SHARE)
+        return self._kept_at is not None and self._asked_at - self._kept_at >= pause_s
+
+    def checkpoint(self, path: Path, step: int) -> None:
+        """Move a checkpoint into the store and announce it. Raises ReleasedError when the run is to stop there."""
+        self._last_step = step
+        stored = self._store.save(path, Origin(self._job.run_id, self._job.epoch, f"checkpoint-{step}"))
+        checkpoint = run_pb2.Checkpoint(step=step, sha256=stored.sha256, size_bytes=stored.size_bytes)
+        self._channel.send(run_pb2.RunEvent(checkpoint=checkpoint))
+        self._kept_at = time.monotonic()
+        self._keeping_s = self._kept_at - self._asked_at
+        if self._channel.wish() == RELEASE:
+            raise ReleasedError(step)
 
     def log(self, message: str, level: str = "info") -> None:
         """Say a line to people; line breaks and other control characters become spaces."""

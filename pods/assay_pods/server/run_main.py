@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from assay_pods.common.canonical_json import canonical_json
-from assay_pods.common.context import CancelledError
+from assay_pods.common.context import CancelledError, ReleasedError
 from assay_pods.gen.assay.pod.v1 import run_pb2
 from assay_pods.server.failures import failed, failure_of
 from assay_pods.server.isolation import isolate_run_process
@@ -45,6 +45,8 @@ def _work(job: Job, channel: Channel) -> run_pb2.Done:
         return _outcome_of(result, context)
     except CancelledError as error:
         return run_pb2.Done(cancelled=run_pb2.Cancelled(last_step=error.last_step))
+    except ReleasedError as error:
+        return run_pb2.Done(released=run_pb2.Released(last_step=error.last_step))
     except Exception as error:  # noqa: BLE001 - whatever a capability raises ends the run, with its trace in the log
         log.exception("run failed", run=job.run_id, epoch=job.epoch, stage=context.stage, seconds=time.monotonic() - started)
         return run_pb2.Done(failed=failure_of(error, context.stage))
