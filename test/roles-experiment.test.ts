@@ -53,18 +53,16 @@ describe("two of every role on Kafka, each in a process of its own", () => {
     const clients = gateways.map((gateway) => rig.client(gateway));
     const [client] = clients;
     assert.ok(client !== undefined);
-    const spec = await rig.spec(client, 2);
     for (const victim of [...gateways, ...relays, ...dispatchers, ...pods]) {
-      const running = submitUntilAnswered(clients, { ...spec, name: victim.program.name });
-      experiments += 1;
-      await running;
+      const [before, meanwhile] = [await rig.spec(client, 2), await rig.spec(client, 2)];
+      await submitUntilAnswered(clients, before);
       await eventually("runs to be at work", async () => {
         const rows = await rig.query("select 1 from run where state = 'RUNNING'");
         return rows.length > 2; // more than one pod has slots for
       });
       assert.deepEqual(await victim.kill(), { code: null, signal: "SIGKILL" });
-      await submitUntilAnswered(clients, { ...spec, name: `after ${victim.program.name}` });
-      experiments += 1;
+      await submitUntilAnswered(clients, meanwhile);
+      experiments += 2;
       await victim.start();
     }
     await allEnded(rig, experiments);

@@ -25,6 +25,7 @@ export async function dispatcherRole(life: Life): Promise<number> {
     dispatcherBeatMs: config.dispatcherBeatMs,
   });
   await dispatcher.start();
+  log.info("dispatching", { dispatcherId: dispatcher.id });
   life.onEnd(() => dispatcher.stop());
   health.watch(workProbes({ database, bus, lastLookMs: () => dispatcher.lastLookMs }));
   return await life.untilAsked(health.address);

@@ -3,6 +3,7 @@ import type { KafkaSettings } from "../../src/bus/kafka-client.js";
 import type { DatabaseAccess } from "../../src/embedded/postgres.js";
 import { projectFolder } from "../../src/embedded/project.js";
 import type { Listening, Processes, TestProcess } from "./processes.js";
+import type { SteadyPace } from "./steady-work.js";
 
 /** What the roles of one service share. */
 export interface ClusterOptions {
@@ -17,6 +18,13 @@ export interface ClusterOptions {
 
 /** Variables of one process. */
 export type Variables = Readonly<Record<string, string>>;
+
+/** How a stub pod works. */
+export interface StubPodWish extends SteadyPace {
+  readonly slots?: number;
+  /** Files of its certificate, and of the authority that dispatchers' must come from. */
+  readonly tls?: { readonly ca: string; readonly cert: string; readonly key: string };
+}
 
 /** The service as processes: each role is the `assay` command itself, pods are stubs. A process keeps its port over its lives. */
 export class Cluster {
@@ -59,7 +67,7 @@ export class Cluster {
   }
 
   /** A stub pod that is not yet started. */
-  stubPod(work: { slots?: number; steps?: number; stepMs?: number } = {}): TestProcess {
+  stubPod(work: StubPodWish = {}): TestProcess {
     const script = join(import.meta.dirname, "stub-pod-process.js");
     let port: number | undefined;
     const pod = this.options.processes.make({
