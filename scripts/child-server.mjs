@@ -1,6 +1,7 @@
 // What the servers that tests start have in common: free ports, an end that comes whatever happens, and a program around it.
 import { spawn } from "node:child_process";
 import { createServer } from "node:net";
+import { createInterface } from "node:readline";
 import { SetupError } from "./toolbox.mjs";
 
 /** Ports that are free now. */
@@ -22,14 +23,25 @@ export function endWithThisProcess({ pid }, data) {
   return spawn("sh", ["-c", script, String(pid), data], { stdio: ["pipe", "ignore", "ignore"], detached: true });
 }
 
-/** Runs a server as a program: prints what `start` gives as one line of JSON, and stops it when told to or when the input ends. */
+/**
+ * Runs a server as a program: prints what `start` gives as one line of JSON, and stops it when told to or when the input ends.
+ * A line of input that names one of its commands does that and is answered with {"done":"<the name>"}.
+ */
 export async function serve(start) {
   try {
-    const { stop, ended, ...told } = await start();
+    const { stop, ended, commands = {}, ...told } = await start();
     process.stdout.write(`${JSON.stringify(told)}\n`);
-    const asked = new Promise((resolve) => {
+    const asked = new Promise((resolve, reject) => {
       for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, resolve);
-      process.stdin.once("end", resolve).resume();
+      process.stdin.once("end", resolve);
+      createInterface(process.stdin).on("line", async (name) => {
+        try {
+          await commands[name]?.();
+          process.stdout.write(`${JSON.stringify({ done: name })}\n`);
+        } catch (error) {
+          reject(error);
+        }
+      });
     });
     await Promise.race([asked, ended]);
     await stop();

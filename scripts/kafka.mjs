@@ -1,5 +1,7 @@
 // A real Apache Kafka broker on this machine, for the tests and for `npm start -- --kafka`. Maven fetches the jars once; Java
-// runs them. Run as a program it prints {"brokers":"host:port"} once the broker is up and stops it when its input ends.
+// runs them. Run as a program it prints {"brokers":"host:port"} once the broker is up and stops it when its input ends; a line
+// of input that is `down`, `up`, `hang` or `resume` kills the broker, starts it again on the same log, stops its process in its
+// tracks and lets it go on, and each is answered with {"done":"<the word>"}.
 import { spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -71,29 +73,65 @@ async function startBroker(data) {
     },
   );
   if (formatted.status !== 0) throw new SetupError(`Kafka's storage could not be made:\n${formatted.stderr}`);
+  return aroundBroker(await launch(properties, data), { brokers: `127.0.0.1:${port}`, properties, data });
+}
+
+/** One process of the broker, up. */
+async function launch(properties, data) {
   // In a group of its own, so that Ctrl-C reaches the service first, which then leaves the broker in order.
   const options = { stdio: ["ignore", "pipe", "pipe"], detached: true };
   const child = spawn("java", javaArgs("kafka.Kafka", properties), options);
-  const kill = () => child.kill("SIGKILL");
-  const ended = new Promise((resolve) => child.once("exit", resolve));
+  const exited = new Promise((resolve) => child.once("exit", resolve));
   const watcher = endWithThisProcess(child, data);
+  const kill = async () => {
+    watcher.kill("SIGKILL");
+    child.kill("SIGKILL");
+    if (child.pid !== undefined) await exited;
+  };
   try {
     await started(child);
   } catch (error) {
-    watcher.kill("SIGKILL");
-    kill();
-    if (child.pid !== undefined) await ended;
+    await kill();
     throw error;
   }
+  return { child, watcher, exited, kill };
+}
+
+/** The broker as its user sees it, whichever process it is just now. */
+function aroundBroker(first, { brokers, properties, data }) {
+  let now = first;
+  let lost;
+  const ended = new Promise((resolve) => {
+    lost = resolve;
+  });
+  const watch = (one) => void one.exited.then(() => one === now && lost());
+  watch(first);
+  const commands = {
+    down: async () => {
+      const { kill } = now;
+      now = undefined;
+      await kill();
+    },
+    up: async () => {
+      now = await launch(properties, data);
+      watch(now);
+    },
+    hang: () => now.child.kill("SIGSTOP"),
+    resume: () => now.child.kill("SIGCONT"),
+  };
   const stop = async () => {
-    watcher.kill("SIGKILL");
-    child.kill("SIGTERM");
-    const timer = setTimeout(kill, stopWithinMs);
-    await ended;
-    clearTimeout(timer);
+    if (now !== undefined) {
+      const { watcher, child, exited, kill } = now;
+      watcher.kill("SIGKILL");
+      child.kill("SIGCONT");
+      child.kill("SIGTERM");
+      const timer = setTimeout(kill, stopWithinMs);
+      await exited;
+      clearTimeout(timer);
+    }
     rmSync(data, { recursive: true, force: true });
   };
-  return { brokers: `127.0.0.1:${port}`, stop, ended };
+  return { brokers, stop, ended, commands };
 }
 
 /** Starts in two thirds of the time with the first compiler alone and the simple collector; enough for one machine. */

@@ -4,17 +4,21 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, describe } from "node:test";
-import { type Admin, Kafka, type KafkaMessage, logLevel, Partitioners } from "kafkajs";
-import { KafkaBus } from "../src/bus/kafka.js";
+import kafkajs, { type Admin, Kafka, type KafkaMessage, logLevel, Partitioners } from "kafkajs";
+import type { Buried } from "../src/bus/bus.js";
+import { KafkaBus, type KafkaBusOptions } from "../src/bus/kafka.js";
 import type { KafkaSettings } from "../src/bus/kafka-client.js";
+import { recordOf } from "../src/bus/kafka-records.js";
 import { createTopics, DEAD_LETTERS } from "../src/bus/kafka-topics.js";
 import { newId } from "../src/domain/digest.js";
 import { type Message, topics } from "../src/domain/messages.js";
+import { keepPoison } from "../src/store/poison.js";
 import { assertInvariants } from "./faults/checker.js";
 import { busContract, testMessage } from "./support/bus-contract.js";
 import { DispatchRig } from "./support/dispatch.js";
 import { eventually } from "./support/eventually.js";
 import { brokerLane, freshBus, freshSpace, testBroker } from "./support/kafka.js";
+import { seeded, testSeed } from "./support/seed.js";
 import { quietLog } from "./support/store.js";
 
 const broker = await testBroker();
@@ -45,10 +49,13 @@ async function withAdmin<T>(settings: KafkaSettings, work: (admin: Admin) => Pro
 }
 
 /** A started bus on topics of its own. */
-async function withBus(work: (bus: KafkaBus, settings: KafkaSettings) => Promise<void>): Promise<void> {
+async function withBus(
+  work: (bus: KafkaBus, settings: KafkaSettings) => Promise<void>,
+  options: Partial<KafkaBusOptions> = {},
+): Promise<void> {
   const settings = freshSpace(broker);
   await createTopics(settings, shape, quietLog);
-  const bus = new KafkaBus({ ...settings, log: quietLog });
+  const bus = new KafkaBus({ ...settings, log: quietLog, ...options });
   await bus.start();
   try {
     await work(bus, settings);
@@ -136,6 +143,84 @@ describe("on Kafka, a message", () => {
         assert.equal(String(letter?.headers?.["dead_bytes"]), String(record.value?.length ?? 0));
       }
     }));
+
+  it("of random bytes, of two mebibytes or of an unknown version is kept for operators, and holds nobody up for a second", async () => {
+    assert.ok(rig);
+    const { work, query } = rig.dispatch.databases;
+    const random = seeded(testSeed("poison"));
+    const bytes = (n: number): Buffer => Buffer.from(Array.from({ length: n }, () => random.below(256)));
+    let refusals = 2; // the database is away at first: the record is tried again, and lies in the table once
+    const buried = async (record: Buried): Promise<void> => {
+      refusals -= 1;
+      if (refusals >= 0) throw new RangeError("planted: the database is away");
+      await work.transaction((tx) => keepPoison(tx, record));
+    };
+    await withBus(
+      async (bus, settings) => {
+        const topic = `${settings.prefix}${topics.events}`;
+        await withAdmin(settings, (admin) => {
+          const configEntries = [{ name: "max.message.bytes", value: String(4 * 2 ** 20) }];
+          return admin.alterConfigs({
+            validateOnly: false,
+            resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic, configEntries }],
+          });
+        });
+        const waits: number[] = [];
+        let sentAt = 0;
+        await bus.subscribe(topics.events, "group", () => {
+          waits.push(performance.now() - sentAt);
+          return Promise.resolve();
+        });
+        const type = "assay.events.v1.EventsWritten";
+        const good = { ce_id: newId(), ce_type: type, tenant: newId() };
+        const hostile = bytes(300).toString("latin1");
+        const poison: Omit<KafkaRecord, "partition">[] = [
+          { key: null, value: bytes(1) },
+          ...Array.from({ length: 5 }, () => ({
+            key: "t:e",
+            value: bytes(random.below(200)),
+            headers: { ce_id: hostile },
+          })),
+          { key: "t:e", value: Buffer.alloc(2 * 2 ** 20, bytes(1024)), headers: good },
+          { key: "t:e", value: bytes(50), headers: { ...good, ce_type: "assay.events.v9.EventsWritten\0" } },
+        ];
+        const producer = clientOf(settings).producer({ createPartitioner: Partitioners.DefaultPartitioner });
+        await producer.connect();
+        for (const [n, record] of poison.entries()) {
+          const sound = recordOf(testMessage("e", n));
+          sentAt = performance.now();
+          await producer.send({
+            topic,
+            messages: [
+              { ...record, headers: { ...record.headers }, partition: 0 },
+              { ...sound, partition: 0 },
+            ],
+          });
+          await eventually("the sound message behind it", () => waits.length === n + 1);
+        }
+        await producer.disconnect();
+        await eventually("the offsets", async () => (await bus.lag(topics.events, "group")) === 0);
+        // The first one waits for the database; the bound of the slowest catches hangs, not slowness.
+        const [, ...later] = waits.map(Math.round);
+        const median = later.toSorted((a, b) => a - b)[Math.floor(later.length / 2)] ?? 0;
+        assert.ok(median < 1_000 && Math.max(...later) < 5_000, `messages behind the poison waited ${later} ms`);
+        const rows = await query<{ raw: Buffer; bytes: number; reason: string; consumer: string }>(
+          "select raw, bytes::int, reason, consumer from poison_message where topic = $1 order by message_offset",
+          [topic],
+        );
+        assert.deepEqual(
+          rows.map((row) => row.bytes),
+          poison.map((record) => record.value?.length),
+        );
+        for (const [i, row] of rows.entries()) {
+          assert.deepEqual(row.raw, poison[i]?.value?.subarray(0, 512 * 1024));
+          assert.equal(row.consumer, `${topic}.group`);
+        }
+        assert.match(rows.at(-1)?.reason ?? "", /^ce_type: wanted a known type, but got "assay\.events\.v9/);
+      },
+      { buried },
+    );
+  });
 
   it("carries protobuf, the headers of a CloudEvent and its tenant, under tenant:experiment", () =>
     withBus(async (bus, settings) => {

@@ -5,7 +5,8 @@ import type { Bus, Subscription } from "../src/bus/bus.js";
 import { MemoryBus } from "../src/bus/memory.js";
 import { newId } from "../src/domain/digest.js";
 import { type Message, topics } from "../src/domain/messages.js";
-import { Relay } from "../src/relay/relay.js";
+import { jsonLog } from "../src/log.js";
+import { Relay, type RelayOptions } from "../src/relay/relay.js";
 import { AppDatabase, OUTBOX_CHANNEL } from "../src/store/database.js";
 import {
   announceOverdue,
@@ -46,7 +47,18 @@ const ring = (experimentId = newId()): Promise<void> =>
 
 const relayTo = (bus: Bus): Relay => new Relay({ database: work, bus, log: quietLog, pollMs: 60_000 });
 
+const running: Relay[] = [];
+
+/** A relay that begins to publish now and ends with its test, however that ends. */
+function startRelay(options: Partial<RelayOptions> & Pick<RelayOptions, "bus">): Relay {
+  const relay = new Relay({ database: work, log: quietLog, ...options });
+  running.push(relay);
+  relay.start();
+  return relay;
+}
+
 afterEach(async () => {
+  for (const relay of running.splice(0)) await relay.stop();
   wakes.length = 0;
   await query("delete from outbox");
 });
@@ -137,8 +149,7 @@ describe("the relay", () => {
   it("is woken by a commit, and goes on after the bus failed", async () => {
     const bus = new RecordingBus();
     bus.failAfter = true;
-    const relay = new Relay({ database: work, bus, log: quietLog, pollMs: 50 });
-    relay.start();
+    const relay = startRelay({ bus, pollMs: 50 });
     wakes.push(() => relay.wake());
     await ring();
     await eventually("a failed publication", () => bus.published.length > 0);
@@ -147,7 +158,46 @@ describe("the relay", () => {
       "the row to be published",
       async () => (await query("select 1 from outbox where published_at is null")).length === 0,
     );
-    await relay.stop();
+  });
+
+  it("says again and again that messages wait too long, and then that none does", async () => {
+    const bus = new RecordingBus();
+    bus.failAfter = true;
+    const lines: { level: string; message: string; waiting: number; oldestSeconds?: number }[] = [];
+    const log = jsonLog("relay", (line) => lines.push(JSON.parse(line)));
+    await ring();
+    startRelay({ bus, log, pollMs: 20, alarmMs: 300, alarmPollMs: 20 });
+    const alarms = (): typeof lines => lines.filter(({ message }) => message === "messages wait to be published");
+    await eventually("two alarms", () => alarms().length >= 2);
+    assert.deepEqual([alarms()[0]?.level, alarms()[0]?.waiting], ["error", 1]);
+    bus.failAfter = false;
+    await eventually("the end of it", () => lines.some(({ message }) => message.startsWith("no message waits")));
+  });
+
+  it("lets its transaction go when the bus hangs, and notes what went through late", async () => {
+    const published: Message[] = [];
+    const gates: (() => void)[] = [];
+    const bus: Bus = Object.assign(new RecordingBus(), {
+      publish: (messages: readonly Message[]) => {
+        published.push(...messages);
+        return new Promise<void>((resolve) => gates.push(resolve));
+      },
+    });
+    await ring();
+    startRelay({ bus, pollMs: 20, publishMs: 200 });
+    await eventually("the publication", () => gates.length === 1);
+    const rows = (): Promise<object[]> =>
+      query("select 1 from outbox where published_at is null for update skip locked");
+    assert.equal((await rows()).length, 0, "the relay holds the row");
+    await eventually("the row to be let go", async () => (await rows()).length === 1);
+    await ring();
+    for (const gate of gates) gate();
+    await eventually("the second publication", () => gates.length === 2);
+    // The first is noted and not published again: it went through, if late.
+    assert.equal(published.length, 2);
+    assert.equal(new Set(published.map((message) => message.eventId)).size, 2);
+    gates[1]?.();
+    await eventually("an empty outbox", async () => (await rows()).length === 0);
   });
 
   it("hears of a commit in another process through a notification", async () => {
@@ -172,14 +222,12 @@ describe("the relay", () => {
       heard.push(message);
       return Promise.resolve();
     });
-    const relay = relayTo(bus);
+    const relay = startRelay({ bus, pollMs: 60_000 });
     wakes.push(() => relay.wake());
-    relay.start();
     const experimentId = newId();
     await ring(experimentId);
     await eventually("the bell", () => heard.length === 1);
     assert.equal(heard[0]?.payload.experimentId, experimentId);
-    await relay.stop();
     await bus.close();
   });
 });

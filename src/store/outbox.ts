@@ -74,6 +74,21 @@ export async function takeMessages(tx: Transaction, limit: number): Promise<Mess
   return rows.map(({ tenant_id: tenantId, event_id: eventId, ...message }) => ({ tenantId, eventId, ...message }));
 }
 
+const WAITING_COUNTED_MAX = 10_000;
+
+const waiting = statement(
+  "outbox-waiting",
+  `select (select count(*) from (select 1 from outbox where published_at is null limit $1) few) as waiting,
+          coalesce((select extract(epoch from clock_timestamp() - created_at)::float8 from outbox
+                    where published_at is null order by event_id limit 1), 0) as "oldestSeconds"`,
+);
+
+/** How many messages wait to be published, counted up to 10,000, and for how long the oldest has. */
+export async function waitingMessages(tx: Transaction): Promise<{ waiting: number; oldestSeconds: number }> {
+  const [found] = await tx.rows<{ waiting: number; oldestSeconds: number }>(waiting, [WAITING_COUNTED_MAX]);
+  return found ?? { waiting: 0, oldestSeconds: 0 };
+}
+
 // Not waited for on disk: a crash of the server only makes the messages come again.
 const publish = statement(
   "outbox-published",
@@ -82,7 +97,7 @@ const publish = statement(
    )
    update outbox o set published_at = clock_timestamp()
    from relaxed, unnest($1::uuid[], $2::uuid[]) as m(tenant_id, event_id)
-   where o.tenant_id = m.tenant_id and o.event_id = m.event_id`,
+   where o.tenant_id = m.tenant_id and o.event_id = m.event_id and o.published_at is null`,
 );
 
 /** Notes that the messages are on the bus. */

@@ -10,7 +10,7 @@ import type { ReusePolicy } from "../../src/domain/options.js";
 import type { RunState } from "../../src/domain/run.js";
 import type { Caller } from "../../src/domain/tenant.js";
 import type { Log } from "../../src/log.js";
-import { Relay } from "../../src/relay/relay.js";
+import { Relay, type RelayOptions } from "../../src/relay/relay.js";
 import { Submitter } from "../../src/store/submit.js";
 import { type TestDatabases, testDatabases } from "./databases.js";
 import { eventually } from "./eventually.js";
@@ -32,11 +32,14 @@ export class DispatchRig {
   ) {}
 
   /** Opens it, on the bus in memory unless another one is given; everything ends after the file's last test. */
-  static async open(bus: Bus = new MemoryBus({ log: quietLog })): Promise<DispatchRig> {
+  static async open(
+    bus: Bus = new MemoryBus({ log: quietLog }),
+    relaying: Partial<RelayOptions> = {},
+  ): Promise<DispatchRig> {
     let relay: Relay | undefined;
     const databases = await testDatabases(() => relay?.wake());
     await bus.start();
-    relay = new Relay({ database: databases.work, bus, log: quietLog });
+    relay = new Relay({ database: databases.work, bus, log: quietLog, ...relaying });
     relay.start();
     const folder = mkdtempSync(join(tmpdir(), "assay-artifacts-"));
     const rig = new DispatchRig(databases, bus, new ArtifactFolder(folder), folder, new Submitter(databases.app));

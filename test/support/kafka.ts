@@ -12,7 +12,14 @@ import type { Register } from "./bus-contract.js";
 import { quietLog } from "./store.js";
 
 /** A real broker for one test file, or the reason why this machine has none. */
-export type TestBroker = { readonly brokers: string } | { readonly missing: string };
+export type TestBroker = RunningBroker | { readonly missing: string };
+
+/** A broker that can be made to fail. */
+export interface RunningBroker {
+  readonly brokers: string;
+  /** Kills it, starts it again with what it has kept, stops its process in its tracks, or lets it go on. */
+  readonly make: (what: "down" | "up" | "hang" | "resume") => Promise<void>;
+}
 
 const NO_BROKER_EXIT = 69; // scripts/kafka.mjs says why on its standard error
 
@@ -25,7 +32,12 @@ export async function testBroker(): Promise<TestBroker> {
   child.stderr.on("data", (chunk) => {
     said += String(chunk);
   });
-  const line = await Promise.race([once(createInterface(child.stdout), "line"), ended.then(() => undefined)]);
+  const lines = createInterface(child.stdout);
+  const answer = async (): Promise<string | undefined> => {
+    const line = await Promise.race([once(lines, "line"), ended.then(() => undefined)]);
+    return line === undefined ? undefined : String(line[0]);
+  };
+  const line = await answer();
   if (line === undefined) {
     if (child.exitCode !== NO_BROKER_EXIT) throw new AssayError("INTERNAL", `the broker's script broke: ${said}`);
     return { missing: said.trim() };
@@ -34,7 +46,12 @@ export async function testBroker(): Promise<TestBroker> {
     child.stdin.end();
     await ended;
   });
-  return JSON.parse(String(line[0]));
+  const make: RunningBroker["make"] = async (what) => {
+    const done = answer();
+    child.stdin.write(`${what}\n`);
+    if ((await done) !== JSON.stringify({ done: what })) throw new AssayError("INTERNAL", `${what}: ${said}`);
+  };
+  return { brokers: JSON.parse(line).brokers, make };
 }
 
 /** Registers tests that need the broker. Without one they are counted as skipped, in one line; in CI that fails. */
