@@ -3,13 +3,14 @@ import { createReadStream, createWriteStream } from "node:fs";
 import { rename, rm, stat } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { ExperimentControl } from "./control.js";
 import * as documents from "./documents.js";
-import { AssayRequestError, type UserError } from "./errors.js";
+import { AssayRequestError } from "./errors.js";
 import { type FollowOptions, followEvents } from "./events.js";
-import { type Endpoint, execute, getFile, putFile } from "./transport.js";
+import { allItems, given, type Page, type Payload, unknownExperiment } from "./payload.js";
+import { execute, getFile, putFile } from "./transport.js";
 import type {
   Artifact,
-  CancelMode,
   DatasetVersion,
   Experiment,
   ExperimentEvent,
@@ -19,26 +20,8 @@ import type {
   Run,
 } from "./types.js";
 
-interface Page<Item> {
-  readonly edges: readonly { readonly node: Item }[];
-  readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null };
-}
-
-interface Payload {
-  readonly errors: readonly PayloadError[];
-}
-
-interface PayloadError extends Omit<UserError, "path"> {
-  readonly path: readonly string[] | null;
-  readonly validation?: {
-    readonly problems: readonly { readonly row: number; readonly column: string | null; readonly message: string }[];
-  };
-}
-
 /** A client of one Assay service, for one API key. Every method throws AssayRequestError for what the service refuses. */
-export class AssayClient {
-  constructor(private readonly endpoint: Endpoint) {}
-
+export class AssayClient extends ExperimentControl {
   /** The project that the key belongs to. */
   async project(): Promise<{ readonly id: string; readonly name: string }> {
     type Data = { viewer: { project: { id: string; name: string } } };
@@ -66,26 +49,13 @@ export class AssayClient {
     return { ...experiment, artifacts, runs: await this.all<Run>(documents.runsDocument, id) };
   }
 
-  /** Every item of one of an experiment's connections, page by page. */
-  private async all<Item>(document: string, id: string): Promise<Item[]> {
+  /** Every item of one of an experiment's connections. */
+  private all<Item>(document: string, id: string): Promise<Item[]> {
     type Data = { experiment: { page: Page<Item> } | null };
-    const items: Item[] = [];
-    for (let after: string | null = null; ; ) {
-      const { experiment }: Data = await execute<Data>(this.endpoint, document, { id, after });
+    return allItems(this.endpoint, { document, variables: { id } }, ({ experiment }: Data) => {
       if (experiment === null) throw unknownExperiment(id);
-      const { edges, pageInfo }: Page<Item> = experiment.page;
-      items.push(...edges.map(({ node }) => node));
-      if (!pageInfo.hasNextPage) return items;
-      after = pageInfo.endCursor;
-    }
-  }
-
-  /** Asks for an experiment's end; false when it had ended, or was asked to before. */
-  async cancel(experimentId: string, mode: CancelMode = "GRACEFUL", reason?: string): Promise<boolean> {
-    type Data = { cancelExperiment: Payload & { changed: boolean } };
-    const input = { experimentId, mode, reason };
-    const { cancelExperiment: payload } = await execute<Data>(this.endpoint, documents.cancelDocument, { input });
-    return given(payload, payload.changed);
+      return experiment.page;
+    });
   }
 
   /** Registers a model, or finds the one with the same digest. */
@@ -152,28 +122,6 @@ export class AssayClient {
       await rm(draft, { force: true });
     }
   }
-}
-
-/** What a payload gives, or its errors as one that is thrown. */
-function given<Value>(payload: Payload, value: Value | null): Value {
-  if (payload.errors.length === 0 && value !== null) return value;
-  const problems = payload.errors.flatMap(({ code, validation }) =>
-    (validation?.problems ?? []).map(({ row, column, message }) => ({
-      code,
-      message: `line ${row}${column === null ? "" : `, ${column}`}: ${message}`,
-      path: ["rows", String(row), ...(column === null ? [] : [column])],
-    })),
-  );
-  throw new AssayRequestError([
-    ...payload.errors.map(({ code, message, path }) => ({ code, message, path: path ?? [] })),
-    ...problems,
-  ]);
-}
-
-function unknownExperiment(id: string): AssayRequestError {
-  return new AssayRequestError([
-    { code: "NOT_FOUND", message: `no experiment ${id} is visible to this key`, path: ["id"] },
-  ]);
 }
 
 function checkDigest({ name, digest }: Artifact, found: string): void {

@@ -38,10 +38,6 @@ export const runsDocument = `query Runs($id: ID!, $after: String) {
   }
 }`;
 
-export const cancelDocument = `mutation Cancel($input: CancelExperimentInput!) {
-  cancelExperiment(input: $input) { experiment { id state } changed ${errors} }
-}`;
-
 export const registerModelDocument = `mutation RegisterModel($input: RegisterModelInput!) {
   registerModel(input: $input) { model { id name digest } ${errors} }
 }`;

@@ -148,3 +148,80 @@ export interface DatasetVersion {
   readonly digest: string;
   readonly rows: number;
 }
+
+/** The receipt of a cancel. */
+export interface Cancellation {
+  readonly mode: CancelMode;
+  readonly reason: string | null;
+  readonly requestedAt: string;
+  /** Whether every run has ended; until then the figures may still change. */
+  readonly complete: boolean;
+  /** Runs that had not ended before it. */
+  readonly runCount: number;
+  /** Compute seconds that those runs' attempts set aside, used and gave back. */
+  readonly secondsReserved: number;
+  readonly secondsUsed: number;
+  readonly secondsReturned: number;
+  readonly filesKept: number;
+  readonly runs: readonly CancelledRun[];
+}
+
+/** What a cancel made of one run. */
+export interface CancelledRun {
+  readonly run: { readonly id: string; readonly step: string };
+  readonly state: RunState;
+  /** The last step that was done; null where none was heard of. */
+  readonly lastStep: number | null;
+  readonly secondsReserved: number;
+  readonly secondsUsed: number;
+  readonly secondsReturned: number;
+  readonly files: readonly { readonly name: string; readonly kind: string; readonly digest: string }[];
+}
+
+/** What was answered to a retry. */
+export interface Retried {
+  /** How many failed runs are tried again. */
+  readonly runCount: number;
+  /** The first 100 of them, or of the runs that took their place. */
+  readonly runs: readonly { readonly id: string; readonly state: RunState }[];
+  /** Whether the key was seen before; nothing was done then. */
+  readonly replayed: boolean;
+}
+
+/** What is kept of a run that was given up. */
+export interface DeadLetter {
+  readonly id: string;
+  /** The class of its last error, or POD_LOST. */
+  readonly reason: string;
+  readonly epoch: number;
+  readonly diedAt: string;
+  readonly replayedAt: string | null;
+  readonly purgedAt: string | null;
+  /** The end of what the run said. */
+  readonly logTail: string | null;
+  readonly experiment: { readonly id: string };
+  readonly run: { readonly id: string; readonly state: RunState };
+  readonly failure: { readonly code: string; readonly message: string; readonly retryable: boolean };
+}
+
+/** Dead letters that match everything that is given. */
+export interface DeadLetterFilter {
+  readonly experimentId?: string;
+  readonly reason?: string;
+  readonly code?: string;
+  readonly diedBefore?: string;
+  readonly replayed?: boolean;
+  readonly purged?: boolean;
+}
+
+/** Dead letters by their ids, or those that match; an empty filter matches all that the key may control. */
+export type DeadLetterChoice = { readonly ids: readonly string[] } | { readonly filter: DeadLetterFilter };
+
+/** What was done with dead letters, or would be. */
+export interface DeadLettersDone {
+  readonly dryRun: boolean;
+  readonly count: number;
+  /** The first 100. */
+  readonly deadLetters: readonly DeadLetter[];
+  readonly replayed: boolean;
+}

@@ -8,6 +8,7 @@ import { DatasetResolver, DatasetVersionResolver } from "./dataset/dataset.resol
 import { DeadLetterResolver } from "./dead-letter/dead-letter.resolver.js";
 import { DeadLetterActionResolver } from "./dead-letter/replay.resolver.js";
 import { userErrorTypes } from "./error/error.type.js";
+import { CancellationResolver, CancelledRunResolver } from "./experiment/cancellation.resolver.js";
 import { ControlResolver } from "./experiment/control.resolver.js";
 import { ExperimentResolver } from "./experiment/experiment.resolver.js";
 import { type CodeDigests, type ExperimentSink, RobustnessResolver } from "./experiment/submit.resolver.js";
@@ -36,6 +37,8 @@ export interface SchemaParts {
 export function makeSchema(parts: SchemaParts): Promise<GraphQLSchema> {
   const resolvers = new Map<unknown, object>([
     [ArtifactResolver, new ArtifactResolver(parts.publicUrl)],
+    [CancellationResolver, new CancellationResolver()],
+    [CancelledRunResolver, new CancelledRunResolver()],
     [ControlResolver, new ControlResolver()],
     [DatasetResolver, new DatasetResolver()],
     [DatasetVersionResolver, new DatasetVersionResolver(parts.artifacts, parts.publicUrl)],
@@ -56,6 +59,8 @@ export function makeSchema(parts: SchemaParts): Promise<GraphQLSchema> {
   return buildSchema({
     resolvers: [
       ArtifactResolver,
+      CancellationResolver,
+      CancelledRunResolver,
       ControlResolver,
       DatasetResolver,
       DatasetVersionResolver,

@@ -24,6 +24,8 @@ export interface Experiment {
   readonly cancelMode: CancelMode | null;
   readonly cancelReason: string | null;
   readonly cancelRequestedAt: Date | null;
+  /** The key that asked for its end first. */
+  readonly cancelledBy: string | null;
   /** Since when it is held back; null when it is not, and once it has ended. */
   readonly pausedAt: Date | null;
   readonly endedAt: Date | null;

@@ -132,6 +132,7 @@ export const experimentTable = table<Experiment>("experiment", {
   cancelMode: maybe(text("cancel_mode")),
   cancelReason: maybe(text("cancel_reason")),
   cancelRequestedAt: maybe(time("cancel_requested_at")),
+  cancelledBy: maybe(uuid("cancelled_by")),
   pausedAt: maybe(time("paused_at")),
   endedAt: maybe(time("ended_at")),
 });

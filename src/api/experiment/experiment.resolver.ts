@@ -13,6 +13,8 @@ import { RunEventConnection } from "../run/event.type.js";
 import { publishedUsage } from "../run/run.resolver.js";
 import { RunConnection } from "../run/run.type.js";
 import type { UsageType } from "../usage.type.js";
+import { type CancellationFacts, cancellationOf } from "./cancellation.resolver.js";
+import { CancellationType } from "./cancellation.type.js";
 import { publishedWave, typedExperiment } from "./experiment.js";
 import { ExperimentConnection, type ExperimentProgressType, ExperimentType, type WaveType } from "./experiment.type.js";
 
@@ -62,6 +64,14 @@ export class ExperimentResolver {
     const completed = terminalStates.reduce((sum, state) => sum + (counts[state] ?? 0), 0);
     const { totalRuns: total, stage, stageCount } = experiment;
     return { completed, total, fraction: completed / total, stage, stageCount };
+  }
+
+  @FieldResolver(() => CancellationType, {
+    nullable: true,
+    description: "The receipt of its cancel; null where nobody cancelled it.",
+  })
+  cancellation(@Root() experiment: Experiment, @Ctx() context: Context): Promise<CancellationFacts | null> {
+    return cancellationOf(experiment, context);
   }
 
   @FieldResolver()
