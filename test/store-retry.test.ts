@@ -171,7 +171,7 @@ describe("retrying", () => {
   it("passes over runs whose input is at fault unless it is told otherwise, and takes those that are named alone", async () => {
     const key = await rig.submit(grid);
     await work(key, (run) => (isStep(run, { i: 0 }) ? rig.fail(run, "BAD_INPUT") : failing({ i: 1 }, "POISON")(run)));
-    await exhaust(key, 3);
+    await exhaust(key, 2, { i: 1 });
     assert.deepEqual((await rig.states(key)).slice(2, 4), ["FAILED", "DEAD"]);
     const runs = await rig.runs(key);
     assert.deepEqual((await retry(key)).runIds, [runs[3]?.id]);
@@ -233,11 +233,11 @@ describe("retrying", () => {
   });
 });
 
-/** Fails the experiment's runs so often. */
-async function exhaust(key: ExperimentKey, times: number): Promise<void> {
+/** Fails the runs of a step so often, and does the others. */
+async function exhaust(key: ExperimentKey, times: number, step: object = {}): Promise<void> {
   for (let tries = 0; tries < times; tries += 1) {
     await query("update run set not_before = now() where experiment_id = $1", [key.experimentId]);
-    await work(key, failing({}, "POISON"));
+    await work(key, failing(step, "POISON"));
   }
 }
 

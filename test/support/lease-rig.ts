@@ -37,6 +37,11 @@ export class LeaseRig {
 
   /** Gives the experiment's next runs to a pod, and starts them. */
   async start({ experimentId }: ExperimentKey, limit = 100): Promise<ClaimedRun[]> {
+    // What other experiments of the file left in the queue is not to be claimed in its place.
+    await this.databases.query(
+      "update run set not_before = 'infinity' where state in ('QUEUED', 'RETRY_WAIT') and experiment_id <> $1",
+      [experimentId],
+    );
     const request = { dispatcherId: this.dispatcherId, podId: "pod", podAddress: "127.0.0.1:1", ttlMs: 60_000, limit };
     const claimed = await this.databases.work.transaction((tx) => claimRuns(tx, request));
     const runs = claimed.filter((run) => run.experimentId === experimentId);
