@@ -2,7 +2,7 @@ import pg from "pg";
 import { DataSource, type EntityManager } from "typeorm";
 import { AssayError } from "../errors.js";
 import { type Log, reasonOf } from "../log.js";
-import { isConnectionFailure, isRetriable } from "./failures.js";
+import { isConnectionFailure, isRetriable, isSilence } from "./failures.js";
 import { Listener } from "./listener.js";
 import { type Login, sourceSettings } from "./login.js";
 import { checkSafety } from "./safety.js";
@@ -16,6 +16,11 @@ export { statement, Transaction } from "./transaction.js";
 export interface DatabaseOptions {
   readonly login: Login;
   readonly log: Log;
+  /**
+   * Without any answer for so long a connection is taken for dead, though nobody said so; the server ends a statement a little
+   * sooner, so that one which is only slow is told apart. Default 20000 ms.
+   */
+  readonly answerMs?: number;
   /** Connections held at most. Default 8. */
   readonly poolSize?: number;
   /** Called after a commit that wrote outbox rows, so that a relay in this process need not wait for its next look. */
@@ -108,6 +113,7 @@ export class WorkDatabase {
 }
 
 const DEADLOCK_TRIES = 4;
+const ANSWER_MS = 20_000;
 
 /** The connections of one role. It stays in this file: nobody can reach rows but through a transaction above. */
 class Pool {
@@ -120,7 +126,7 @@ class Pool {
   ) {}
 
   static async open(options: DatabaseOptions): Promise<Pool> {
-    const { login, log } = options;
+    const { login, log, answerMs = ANSWER_MS } = options;
     const source = new DataSource({
       ...sourceSettings(login),
       poolSize: options.poolSize ?? 8,
@@ -130,7 +136,9 @@ class Pool {
         types: { getTypeParser },
         connectionTimeoutMillis: 10_000,
         idle_in_transaction_session_timeout: 60_000,
-        statement_timeout: 60_000,
+        statement_timeout: answerMs * 0.9,
+        query_timeout: answerMs,
+        keepAlive: true,
       },
     });
     await asStoreFailure(() => source.initialize()).catch((error: unknown) => {
@@ -180,7 +188,11 @@ class Pool {
   private async connected<T>(act: (client: pg.ClientBase, manager: EntityManager) => Promise<T>): Promise<T> {
     const runner = this.source.createQueryRunner();
     try {
-      return await act(await runner.connect(), runner.manager);
+      const client: pg.Client = await runner.connect();
+      return await act(client, runner.manager).catch(async (error: unknown) => {
+        if (isSilence(error)) await hangUp(client);
+        throw error;
+      });
     } finally {
       await runner.release();
     }
@@ -212,6 +224,13 @@ class Pool {
   }
 }
 
+/** The pool would hand a silent connection out again, and whoever got it would wait behind the answer that does not come. */
+async function hangUp(client: pg.Client): Promise<void> {
+  const ended = new Promise((resolve) => client.once("end", resolve));
+  client.connection.stream.destroy();
+  await ended; // then the pool has heard of it
+}
+
 /** Commits what the work did, or takes it back. */
 async function whole<T>(client: pg.ClientBase, log: Log, work: () => Promise<T>): Promise<T> {
   try {
@@ -219,6 +238,7 @@ async function whole<T>(client: pg.ClientBase, log: Log, work: () => Promise<T>)
     await client.query("commit");
     return answer;
   } catch (error) {
+    if (isSilence(error)) throw error;
     // The first error says what happened; when this fails too, the connection is gone and with it the transaction.
     await client
       .query("rollback")

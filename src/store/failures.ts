@@ -9,6 +9,9 @@ const socketCodes = new Set([
   "ENETUNREACH",
 ]);
 
+/** What pg says when the time for an answer is over; the connection itself it leaves as it is. */
+const NO_ANSWER = "Query read timeout";
+
 /** Sentences of pg and pg-pool that come without any code. */
 const connectionSentences = [
   "Connection terminated",
@@ -16,6 +19,7 @@ const connectionSentences = [
   "Client has encountered a connection error",
   "Client was closed and is not queryable",
   "Query runner already released",
+  NO_ANSWER,
 ];
 
 /** The SQLSTATE or socket code of what a query threw, or undefined. */
@@ -35,6 +39,11 @@ export function isConnectionFailure(thrown: unknown): boolean {
     );
   }
   return thrown instanceof Error && connectionSentences.some((sentence) => thrown.message.includes(sentence));
+}
+
+/** Whether no answer came in its time, so that the connection must be taken for dead. */
+export function isSilence(thrown: unknown): boolean {
+  return thrown instanceof Error && thrown.message.includes(NO_ANSWER);
 }
 
 /** Whether the same transaction may succeed when it runs again: a deadlock or a serialisation failure. */
