@@ -25,6 +25,8 @@ test("each variable is honoured", () => {
     ASSAY_LEASE_TTL_MS: "3000",
     ASSAY_BEAT_MS: "500",
     ASSAY_RUN_LIMIT_MS: "60000",
+    ASSAY_CHECKPOINT_SECONDS: "7",
+    ASSAY_GRACE_SECONDS: "0",
     ASSAY_KAFKA_BROKERS: "one.example:9092, [::1]:9093",
     ASSAY_KAFKA_TLS: "true",
     ASSAY_KAFKA_PREFIX: "blue.",
@@ -43,6 +45,8 @@ test("each variable is honoured", () => {
     leaseTtlMs: 3000,
     beatIntervalMs: 500,
     runLimitMs: 60_000,
+    checkpointSeconds: 7,
+    graceSeconds: 0,
     kafka: {
       brokers: ["one.example:9092", "[::1]:9093"],
       tls: true,

@@ -21,10 +21,12 @@ const folder = mkdtempSync(join(tmpdir(), "assay-survival-"));
 const dataDir = join(folder, "data");
 let service: Service;
 let undisturbed: unknown;
+let trained: readonly string[];
 
 before(async () => {
   process.env["ASSAY_LEASE_TTL_MS"] = "6000";
   process.env["ASSAY_BEAT_MS"] = "500";
+  process.env["ASSAY_CHECKPOINT_SECONDS"] = "0";
   process.env["ASSAY_MODEL_CACHE"] = join(folder, "models");
   writeTinyModel(join(folder, "tiny"));
   service = await openService({ dataDir });
@@ -39,22 +41,53 @@ test("an undisturbed experiment ends in a complete report", { timeout: BOUND_MS 
   const client = new AssayClient(service);
   const id = await submit(client);
   const experiment = await ended(client, id);
-  assert.deepEqual(await attemptsOf(id), new Array(experiment.runs.length).fill(1));
+  assert.deepEqual(
+    (await runsOf(id)).map(({ attempts }) => attempts.length),
+    new Array(experiment.runs.length).fill(1),
+  );
   undisturbed = await report(client, experiment);
+  trained = await weightsOf(id);
+  assert.equal(new Set(trained).size, 6);
 });
 
-test("a pod killed in the middle of training changes nothing in the report", { timeout: BOUND_MS }, async () => {
+test("a pod killed in the middle of training costs the steps since the last checkpoint and changes no byte", {
+  timeout: BOUND_MS,
+}, async () => {
   const client = new AssayClient(service);
   const id = await submit(client);
   await training(client, id);
   process.kill(lastPodPid(), "SIGKILL");
   const experiment = await ended(client, id);
-  const attempts = await attemptsOf(id);
+  const attempts = (await runsOf(id)).flatMap((run) => run.attempts);
   assert.ok(
-    attempts.some((count) => count > 1),
-    "no run was tried again, so the kill hit nothing",
+    attempts.some(({ outcome }) => outcome === "LOST"),
+    "no attempt was lost, so the kill hit nothing",
+  );
+  assert.ok(
+    attempts.some(({ resumedFromStep }) => resumedFromStep !== null && resumedFromStep > 0),
+    "no attempt went on from a checkpoint",
   );
   assert.deepEqual(await report(client, experiment), undisturbed);
+  assert.deepEqual(await weightsOf(id), trained);
+});
+
+test("a service that is stopped in the middle of training releases its runs, and the next one goes on from there", {
+  timeout: BOUND_MS,
+}, async () => {
+  const id = await submit(new AssayClient(service));
+  await training(new AssayClient(service), id);
+  await service.stop();
+  service = await openService({ dataDir });
+  const client = new AssayClient(service);
+  const experiment = await ended(client, id);
+  const attempts = (await runsOf(id)).flatMap((run) => run.attempts);
+  assert.ok(
+    attempts.some(({ outcome, lastStep }) => outcome === "RELEASED" && lastStep !== null && lastStep > 0),
+    "no attempt was released in the middle of training",
+  );
+  assert.ok(!attempts.some(({ outcome }) => outcome === "LOST"));
+  assert.deepEqual(await report(client, experiment), undisturbed);
+  assert.deepEqual(await weightsOf(id), trained);
 });
 
 test("a service killed in the middle of training and started again ends in the same report", {
@@ -70,10 +103,11 @@ test("a service killed in the middle of training and started again ends in the s
   const client = new AssayClient(service);
   const experiment = await ended(client, id);
   assert.ok(
-    (await attemptsOf(id)).some((count) => count > 1),
+    (await runsOf(id)).some(({ attempts }) => attempts.length > 1),
     "no run was tried again, so the kill hit nothing",
   );
   assert.deepEqual(await report(client, experiment), undisturbed);
+  assert.deepEqual(await weightsOf(id), trained);
 });
 
 async function submit(client: AssayClient): Promise<string> {
@@ -96,10 +130,10 @@ async function submit(client: AssayClient): Promise<string> {
   return (await client.submitRobustnessExperiment(spec, randomUUID())).id;
 }
 
-/** Waits until some train run has trained for a while. */
+/** Waits until some train run is half-way, with checkpoints behind it. */
 async function training(client: AssayClient, id: string): Promise<void> {
   for await (const event of client.experimentEvents(id)) {
-    if (event.progress?.stage === "training" && event.progress.completed > 0) return;
+    if (event.progress?.stage === "training" && 2 * event.progress.completed > event.progress.total) return;
     assert.ok(!isEnd(event), "the experiment ended before any progress of training was heard");
   }
 }
@@ -125,20 +159,36 @@ async function report(client: AssayClient, experiment: Experiment): Promise<unkn
   );
 }
 
-/** How many attempts each run took, asked over the public API. */
-async function attemptsOf(id: string): Promise<number[]> {
-  const query = `query Attempts($id: ID!) {
-    experiment(id: $id) { runs(first: 100) { edges { node { attempts { number } } } } }
+interface RunView {
+  readonly attempts: readonly {
+    readonly outcome: string;
+    readonly lastStep: number | null;
+    readonly resumedFromStep: number | null;
+  }[];
+  readonly artifacts: { readonly edges: readonly { readonly node: { readonly kind: string; readonly digest: string } }[] };
+}
+
+/** Attempts and files of every run, asked over the public API. */
+async function runsOf(id: string): Promise<RunView[]> {
+  const query = `query Runs($id: ID!) {
+    experiment(id: $id) { runs(first: 100) { edges { node {
+      attempts { outcome lastStep resumedFromStep }
+      artifacts(first: 100) { edges { node { kind digest } } }
+    } } } }
   }`;
   const answer = await fetch(new URL("/graphql", service.url), {
     method: "POST",
     headers: { "content-type": "application/json", authorization: `Bearer ${service.key}` },
     body: JSON.stringify({ query, variables: { id } }),
   });
-  const { data }: { data: { experiment: { runs: { edges: { node: { attempts: unknown[] } }[] } } } } = JSON.parse(
-    await answer.text(),
-  );
-  return data.experiment.runs.edges.map(({ node }) => node.attempts.length);
+  const { data }: { data: { experiment: { runs: { edges: { node: RunView }[] } } } } = JSON.parse(await answer.text());
+  return data.experiment.runs.edges.map(({ node }) => node);
+}
+
+/** Digests of the weights that were trained, in the order of the plan. */
+async function weightsOf(id: string): Promise<string[]> {
+  const files = (await runsOf(id)).flatMap(({ artifacts }) => artifacts.edges.map(({ node }) => node));
+  return files.filter(({ kind }) => kind === "WEIGHTS").map(({ digest }) => digest);
 }
 
 function servicePid(): number {

@@ -27,7 +27,7 @@ export type RunState =
 export type TuningMethod = "BASE" | "SFT" | "DPO" | "KTO";
 
 /** How an experiment is ended early. */
-export type CancelMode = "GRACEFUL" | "IMMEDIATE";
+export type CancelMode = "GRACEFUL" | "SCORE_PARTIAL" | "IMMEDIATE";
 
 /** What a robustness experiment asks. Fields that are left out take the service's defaults. */
 export interface RobustnessSpec {

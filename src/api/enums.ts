@@ -112,6 +112,8 @@ export const CancelModeEnum = published(offeredCancelModes, {
   description: "How an experiment is ended early.",
   values: {
     GRACEFUL: "Runs stop at their next step.",
+    SCORE_PARTIAL:
+      "Runs that train stop at their next step and score what there is, with a partial result; others stop as with GRACEFUL.",
     IMMEDIATE: "Runs are ended at once.",
   },
 });

@@ -2,10 +2,11 @@ import { resolve } from "node:path";
 import { type ArtifactsConfig, readArtifacts, readPodFolder } from "./artifacts.js";
 import { type KafkaConfig, readKafka } from "./kafka.js";
 import { type LeaseConfig, readLeases } from "./leases.js";
+import { type PodTimes, readPodTimes } from "./pods.js";
 import { Settings, type Variables } from "./settings.js";
 
 /** What the service in one process can be told from outside. */
-export interface Config extends LeaseConfig {
+export interface Config extends LeaseConfig, PodTimes {
   /** `ASSAY_HOST`: address to listen on. Default 127.0.0.1; anything else is reachable from other machines. */
   readonly host: string;
   /** `ASSAY_PORT`: HTTP port, 0 for any free one. Default 4000. */
@@ -35,6 +36,7 @@ export function readConfig(env: Variables): Config {
     modelCache: resolve(settings.text("ASSAY_MODEL_CACHE", ".cache/models")),
     podSlots: settings.integer("ASSAY_POD_SLOTS", 2, [1, 64]),
     ...readLeases(settings),
+    ...readPodTimes(settings, 5),
     kafka: readKafka(settings),
   });
 }

@@ -12,6 +12,30 @@ export interface PodTls {
   readonly serverName: string | undefined;
 }
 
+/** How a pod deals with the state of what it works on. */
+export interface PodTimes {
+  /** `ASSAY_CHECKPOINT_SECONDS`: seconds of training between two checkpoints, at least, 0 to 86400. Default 30. */
+  readonly checkpointSeconds: number;
+  /**
+   * `ASSAY_GRACE_SECONDS`: how long runs may take to write a checkpoint when the pod is to end, 0 to 86400. Default 120, and 5 for
+   * the service in one process.
+   */
+  readonly graceSeconds: number;
+}
+
+/** Reads `ASSAY_CHECKPOINT_SECONDS` and `ASSAY_GRACE_SECONDS`. */
+export function readPodTimes(settings: Settings, graceSeconds: number): PodTimes {
+  return {
+    checkpointSeconds: settings.integer("ASSAY_CHECKPOINT_SECONDS", 30, [0, 86_400]),
+    graceSeconds: settings.integer("ASSAY_GRACE_SECONDS", graceSeconds, [0, 86_400]),
+  };
+}
+
+/** The arguments of the pod's command that say so. */
+export function podTimeArguments({ checkpointSeconds, graceSeconds }: PodTimes): string[] {
+  return ["--checkpoint-seconds", String(checkpointSeconds), "--grace-seconds", String(graceSeconds)];
+}
+
 /** Where pods are: one address, or a name that stands for as many as it resolves to. */
 export type PodPlace = { readonly address: string } | { readonly name: string; readonly port: number };
 

@@ -3,7 +3,15 @@ import { type ArtifactsConfig, readArtifacts, readPodFolder } from "./artifacts.
 import { type DatabaseLogin, readDatabase } from "./database.js";
 import { type KafkaConfig, requireKafka } from "./kafka.js";
 import { type LeaseConfig, readLeases } from "./leases.js";
-import { type PodPlace, type PodTls, podTlsFiles, readPodPlaces, readPodTls } from "./pods.js";
+import {
+  type PodPlace,
+  type PodTimes,
+  type PodTls,
+  podTlsFiles,
+  readPodPlaces,
+  readPodTimes,
+  readPodTls,
+} from "./pods.js";
 import { Settings, type Variables } from "./settings.js";
 
 /** What `assay migrate` is told. */
@@ -114,7 +122,7 @@ export function readDispatcherConfig(env: Variables): DispatcherConfig {
 }
 
 /** What a pod is told. It holds no login of the database and knows no Kafka. */
-export interface PodConfig {
+export interface PodConfig extends PodTimes {
   /** `ASSAY_POD_LISTEN`: `host:port` that dispatchers dial, port 0 for any free one. Default 127.0.0.1:4100; without TLS only the loopback address is taken. */
   readonly listen: string;
   /** `ASSAY_POD_SLOTS`: runs that it works on at once, 1 to 64. Default 2. */
@@ -149,6 +157,7 @@ export function readPodConfig(env: Variables): PodConfig {
     device,
     artifactsDir: readPodFolder(settings),
     modelCache: resolve(settings.text("ASSAY_MODEL_CACHE", ".cache/models")),
+    ...readPodTimes(settings, 120),
     tls: given === 3 ? { ca: resolve(ca), cert: resolve(cert), key: resolve(key) } : undefined,
     health: readHealth(settings),
   });

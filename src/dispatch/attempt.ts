@@ -284,7 +284,9 @@ export class Attempt {
     this.sayEnding(failure.errorClass, ending, { code: failure.code, reason: whole.message });
   }
 
-  private lose(message: string): Promise<void> {
+  private async lose(message: string): Promise<void> {
+    // What the pod wrote before it was lost is what the next attempt goes on from.
+    await this.checkpoints.settled();
     return this.fail({ errorClass: "LOST", code: "POD_LOST", message, stage: null, used: null });
   }
 

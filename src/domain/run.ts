@@ -108,14 +108,14 @@ export interface Run extends PlannedRun {
   readonly reusedFrom: string | null;
 }
 
-/** How an experiment is ended early. SCORE_PARTIAL is known to store and pods; no capability can score a part of a run yet. */
+/** How an experiment is ended early: at the next step, at the next step with what there is scored, or at once. */
 export type CancelMode = "GRACEFUL" | "SCORE_PARTIAL" | "IMMEDIATE";
 
 /** How a pod is asked to stop. RELEASE: at the next checkpoint, so that the run goes on later or elsewhere. */
 export type StopMode = CancelMode | "RELEASE";
 
 /** The modes that a user may ask for: those that do what they say. */
-export const offeredCancelModes = ["GRACEFUL", "IMMEDIATE"] as const satisfies readonly CancelMode[];
+export const offeredCancelModes = ["GRACEFUL", "SCORE_PARTIAL", "IMMEDIATE"] as const satisfies readonly CancelMode[];
 
 /**
  * How a try ended. LOST: its pod or lease was gone; REFUSED: no pod took it; RELEASED: it stopped at a checkpoint and went back

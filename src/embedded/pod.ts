@@ -24,6 +24,8 @@ export interface LocalPodOptions {
 
 const firstPauseMs = 250;
 const longestPauseMs = 10_000;
+/** A pod that has killed what did not stop is gone within this time. */
+const END_MS = 3_000;
 /** A pod that lived so long was well: the next one is started without delay. */
 const wellAfterMs = 60_000;
 
@@ -46,6 +48,16 @@ export class LocalPod {
   /** Pid of the pod that is up or coming up. */
   get pid(): number | undefined {
     return this.child?.pid;
+  }
+
+  /** Lets the pod's runs write their checkpoints and stop, waits for the pod's end, but not long beyond the grace, and starts no other. */
+  async release(graceSeconds: number): Promise<void> {
+    this.closing.abort();
+    const child = this.child;
+    if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, "exit");
+    child.kill("SIGTERM");
+    await Promise.race([ended, pause(graceSeconds * 1_000 + END_MS, undefined, { ref: false })]);
   }
 
   /** Ends the pod and its runs, and starts no other. */

@@ -4,6 +4,7 @@ import type { ArtifactStore } from "../artifacts/store.js";
 import type { Bus } from "../bus/bus.js";
 import { MemoryBus } from "../bus/memory.js";
 import { type Config, readConfig } from "../config/embedded.js";
+import { podTimeArguments } from "../config/pods.js";
 import { Dispatcher } from "../dispatch/dispatcher.js";
 import { LocalPod } from "../embedded/pod.js";
 import { type DatabaseAccess, EmbeddedPostgres } from "../embedded/postgres.js";
@@ -78,6 +79,7 @@ async function startDelivery(life: Life, config: Config, access: DatabaseAccess)
     artifactsDir: config.podFolder,
     cacheDir: config.modelCache,
     slots: config.podSlots,
+    arguments: podTimeArguments(config),
     log: life.log("pod"),
     onAddress: (address) => {
       podAddress = address;
@@ -87,6 +89,8 @@ async function startDelivery(life: Life, config: Config, access: DatabaseAccess)
   life.onEnd(() => pod.close());
   await dispatcher.start();
   life.onEnd(() => dispatcher.stop());
+  // While the dispatcher still listens, so that it hears of the checkpoints.
+  life.onEnd(() => pod.release(config.graceSeconds));
   return { bus, artifacts, relay, hasPod: () => podAddress !== undefined };
 }
 

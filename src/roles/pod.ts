@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { constants } from "node:os";
 import { createInterface } from "node:readline";
+import { podTimeArguments } from "../config/pods.js";
 import { type PodConfig, readPodConfig } from "../config/roles.js";
 import { addressIn } from "../embedded/pod-lines.js";
 import { spawnPod } from "../embedded/pod-process.js";
@@ -27,8 +28,8 @@ export async function podRole(life: Life): Promise<number> {
   return typeof code === "number" ? code : 128 + signalNumber(signal);
 }
 
-function argumentsOf({ listen, slots, device, tls }: PodConfig): string[] {
-  const args = ["--listen", listen, "--slots", String(slots), "--device", device];
+function argumentsOf({ listen, slots, device, tls, ...times }: PodConfig): string[] {
+  const args = ["--listen", listen, "--slots", String(slots), "--device", device, ...podTimeArguments(times)];
   if (tls === undefined) return args;
   return [...args, "--tls-cert", tls.cert, "--tls-key", tls.key, "--tls-client-ca", tls.ca];
 }

@@ -114,9 +114,10 @@ export class RunResolver {
 }
 
 function publishedAttempt(attempt: Attempt, index: number): AttemptType {
-  const { epoch, podId, startedAt, endedAt, outcome } = attempt;
+  const { epoch, podId, startedAt, endedAt, outcome, lastStep, resumedFromStep } = attempt;
   const failure = failureOf({ ...attempt, errorStage: null });
-  return { number: index + 1, epoch, pod: podId, startedAt, endedAt, outcome, failure };
+  const number = index + 1;
+  return { number, epoch, pod: podId, startedAt, endedAt, outcome, lastStep, resumedFromStep, failure };
 }
 
 /** Sums of the ledger as they are answered. */

@@ -64,7 +64,9 @@ export class RunProgressType {
 }
 
 @ObjectType("Attempt", { description: "One try of a run on one pod." })
-export class AttemptType implements Pick<Attempt, "epoch" | "startedAt" | "endedAt" | "outcome"> {
+export class AttemptType
+  implements Pick<Attempt, "epoch" | "startedAt" | "endedAt" | "outcome" | "lastStep" | "resumedFromStep">
+{
   @Field(() => Int, { description: "Which try it is, from 1." })
   readonly number!: number;
 
@@ -90,6 +92,18 @@ export class AttemptType implements Pick<Attempt, "epoch" | "startedAt" | "ended
     description: "SUCCEEDED, FAILED, CANCELLED, LOST, REFUSED, RELEASED or REUSED; null while it works.",
   })
   readonly outcome!: Attempt["outcome"];
+
+  @Field(() => Float, {
+    nullable: true,
+    description: "Training steps done when it ended, as its pod said; null where none were heard of.",
+  })
+  readonly lastStep!: number | null;
+
+  @Field(() => Float, {
+    nullable: true,
+    description: "The step of the checkpoint that it went on from; null when it began at the beginning.",
+  })
+  readonly resumedFromStep!: number | null;
 
   @Field(() => RunFailureType, { nullable: true, description: "Why it failed." })
   readonly failure!: object | null;
