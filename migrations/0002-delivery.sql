@@ -10,6 +10,8 @@ alter table experiment
   -- Whose key asked for its end; the first one, where a second asked for a quicker end.
   add column cancelled_by uuid,
   add foreign key (tenant_id, cancelled_by) references api_key,
+  -- When its events and audit rows were deleted for their age.
+  add column history_pruned_at timestamptz,
   -- W3C trace context of the request that made it; messages about it carry it on.
   add column traceparent text check (traceparent ~ '^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$');
 
@@ -29,6 +31,9 @@ alter table run
   add column files_gone_at timestamptz,
   add foreign key (tenant_id, reused_from) references run,
   add foreign key (tenant_id, superseded_by) references run;
+
+create index experiment_history on experiment (ended_at)
+  where ended_at is not null and (history_pruned_at is null or history_pruned_at < ended_at);
 
 alter table run no force row level security;
 update run set queue_rank = extract(epoch from accepted_at) - 600 * priority;
@@ -287,7 +292,8 @@ grant update (release_reason, micro_batch_divisor, reused_from, files_gone_at) o
 grant update (last_step, resumed_from_step) on attempt to assay_work;
 grant delete on checkpoint, artifact to assay_work;
 grant update (copies) on inbox to assay_work;
-grant delete on cost_note, share_entry, event, run_event to assay_work;
+grant update (history_pruned_at) on experiment to assay_work;
+grant delete on cost_note, share_entry, event, run_event, poison_message to assay_work;
 
 -- Every role looks at its start whether the database is the one that it was written for.
 grant select on migration_checksum to assay_app, assay_work;

@@ -27,6 +27,8 @@ test("each variable is honoured", () => {
     ASSAY_RUN_LIMIT_MS: "60000",
     ASSAY_CHECKPOINT_SECONDS: "7",
     ASSAY_GRACE_SECONDS: "0",
+    ASSAY_HISTORY_DAYS: "90",
+    ASSAY_MESSAGE_DAYS: "14",
     ASSAY_KAFKA_BROKERS: "one.example:9092, [::1]:9093",
     ASSAY_KAFKA_TLS: "true",
     ASSAY_KAFKA_PREFIX: "blue.",
@@ -47,6 +49,8 @@ test("each variable is honoured", () => {
     runLimitMs: 60_000,
     checkpointSeconds: 7,
     graceSeconds: 0,
+    historyDays: 90,
+    messageDays: 14,
     kafka: {
       brokers: ["one.example:9092", "[::1]:9093"],
       tls: true,

@@ -11,7 +11,6 @@ import { AppDatabase, OUTBOX_CHANNEL } from "../src/store/database.js";
 import {
   announceOverdue,
   dispatchBell,
-  pruneMessages,
   RUNS_QUEUED,
   receiveMessages,
   writeMessages,
@@ -243,15 +242,5 @@ describe("reconciliation", () => {
     assert.equal(await announce(), 0);
     const bells = await query("select topic, type from outbox");
     assert.deepEqual(bells, [{ topic: topics.runsQueued, type: RUNS_QUEUED }]);
-  });
-
-  it("forgets published messages and notes of messages seen after their time, and no others", async () => {
-    await ring();
-    await ring();
-    await query(
-      "update outbox set published_at = now() - interval '8 days' where event_id = (select min(event_id::text)::uuid from outbox)",
-    );
-    await work.transaction((tx) => pruneMessages(tx, 7));
-    assert.equal((await query("select 1 from outbox")).length, 1);
   });
 });

@@ -3,10 +3,11 @@ import { type ArtifactsConfig, readArtifacts, readPodFolder } from "./artifacts.
 import { type KafkaConfig, readKafka } from "./kafka.js";
 import { type LeaseConfig, readLeases } from "./leases.js";
 import { type PodTimes, readPodTimes } from "./pods.js";
+import { type RetentionConfig, readRetention } from "./retention.js";
 import { Settings, type Variables } from "./settings.js";
 
 /** What the service in one process can be told from outside. */
-export interface Config extends LeaseConfig, PodTimes {
+export interface Config extends LeaseConfig, PodTimes, RetentionConfig {
   /** `ASSAY_HOST`: address to listen on. Default 127.0.0.1; anything else is reachable from other machines. */
   readonly host: string;
   /** `ASSAY_PORT`: HTTP port, 0 for any free one. Default 4000. */
@@ -37,6 +38,7 @@ export function readConfig(env: Variables): Config {
     podSlots: settings.integer("ASSAY_POD_SLOTS", 2, [1, 64]),
     ...readLeases(settings),
     ...readPodTimes(settings, 5),
+    ...readRetention(settings),
     kafka: readKafka(settings),
   });
 }

@@ -12,6 +12,7 @@ import {
   readPodTimes,
   readPodTls,
 } from "./pods.js";
+import { type RetentionConfig, readRetention } from "./retention.js";
 import { Settings, type Variables } from "./settings.js";
 
 /** What `assay migrate` is told. */
@@ -87,7 +88,7 @@ export function readRelayConfig(env: Variables): RelayConfig {
 }
 
 /** What a dispatcher is told. */
-export interface DispatcherConfig extends RelayConfig, LeaseConfig {
+export interface DispatcherConfig extends RelayConfig, LeaseConfig, RetentionConfig {
   /** As the gateway's. */
   readonly artifacts: ArtifactsConfig;
   /** `ASSAY_PODS`: `host:port` or `dns:name:port`, several with commas between. */
@@ -118,6 +119,7 @@ export function readDispatcherConfig(env: Variables): DispatcherConfig {
     podTls: readPodTls(settings, pods),
     dispatcherBeatMs,
     ...leases,
+    ...readRetention(settings),
   });
 }
 

@@ -8,8 +8,8 @@ import type { WorkDatabase } from "../store/database.js";
 import { beatDispatcher, removeDispatcher, removeSilentDispatchers } from "../store/dispatchers.js";
 import { expireLease } from "../store/endings.js";
 import { adoptLeases, expiredLeases, releaseLeases, stoppingLeases } from "../store/leases.js";
-import { announceOverdue, pruneMessages, RUNS_CANCELLING, RUNS_QUEUED } from "../store/outbox.js";
-import { FOLDED_MAX, foldCosts, pruneShares } from "../store/shares.js";
+import { announceOverdue, RUNS_CANCELLING, RUNS_QUEUED } from "../store/outbox.js";
+import { FOLDED_MAX, foldCosts } from "../store/shares.js";
 import { Attempt, type AttemptParts, type AttemptPlace, type LeaseTimes } from "./attempt.js";
 import { claimFor } from "./claims.js";
 import { ExperimentWriter } from "./experiment-writer.js";
@@ -18,6 +18,7 @@ import { Inbox } from "./inbox.js";
 import { News } from "./news.js";
 import type { PodTask, PodTls } from "./pod.js";
 import { type PodDirectory, Pods } from "./pods.js";
+import { defaultRetention, forgetOld, type RetentionDays } from "./retention.js";
 import { Reuse } from "./reuse.js";
 import { Ticker } from "./ticker.js";
 
@@ -42,6 +43,8 @@ export interface DispatcherOptions {
   readonly newsMs?: number;
   /** True when no other dispatcher can be alive, as in the embedded mode: leases of earlier ones are adopted at once. */
   readonly alone?: boolean;
+  /** How long things are kept; defaults: 30 days, messages 7. */
+  readonly retention?: RetentionDays;
   /** Times of the removal of garbage; defaults: hourly, what is older than a day and the longest run. */
   readonly garbage?: GarbageTimes;
 }
@@ -49,8 +52,7 @@ export interface DispatcherOptions {
 const defaultTimes: LeaseTimes = { ttlMs: 30_000, beatMs: 5_000, callMs: 5_000, hardDeadlineMs: 0 };
 const MISSED_BEATS = 3;
 const OVERDUE_SECONDS = 60;
-const KEEP_MESSAGES_DAYS = 7;
-const KEEP_SHARES_DAYS = 7;
+const RETENTION_LOOK_MS = 900_000;
 const CONSUMER = "dispatcher";
 
 /** Gives runs to pods and sees every attempt through. Any number may run side by side. */
@@ -109,8 +111,7 @@ export class Dispatcher {
     this.ticker.every("sweep of leases", this.times.ttlMs / 3, () => this.sweep());
     this.ticker.every("reconciliation", 30_000, () => this.reconcile());
     this.ticker.every("costs of ended runs", 1_000, () => this.fold());
-    // Reads the tables whole, so not often.
-    this.ticker.every("pruning of messages", 3_600_000, () => this.prune());
+    this.ticker.every("forgetting of what is old", RETENTION_LOOK_MS, () => this.forget());
     const times = this.options.garbage ?? garbageTimes(this.times.hardDeadlineMs);
     if (times !== null) {
       this.ticker.every("removal of garbage", times.everyMs / 4, () => removeGarbage(this.options, times));
@@ -233,11 +234,9 @@ export class Dispatcher {
     while ((await this.options.database.transaction(foldCosts)) === FOLDED_MAX);
   }
 
-  private prune(): Promise<void> {
-    return this.options.database.transaction(async (tx) => {
-      await pruneMessages(tx, KEEP_MESSAGES_DAYS);
-      await pruneShares(tx, KEEP_SHARES_DAYS);
-    });
+  private forget(): Promise<void> {
+    const { database, log, retention = defaultRetention } = this.options;
+    return forgetOld({ database, log, isEnding: () => this.stopping }, retention);
   }
 }
 

@@ -4,12 +4,13 @@ import type { Lease } from "../store/claims.js";
 import type { ExperimentKey, NewEvent } from "../store/events.js";
 import { noteNews, type RunNews } from "../store/leases.js";
 import type { ExperimentWriter } from "./experiment-writer.js";
+import { PendingEvents } from "./pending-events.js";
 
 interface Pending {
   readonly lease: Lease;
   sequence: number;
   progress: RunNews["progress"];
-  events: NewEvent[];
+  readonly events: PendingEvents;
 }
 
 interface Desk {
@@ -39,11 +40,16 @@ export class News {
   add(lease: Lease, item: NewsItem): void {
     const desk = this.desk(lease);
     const name = nameOf(lease);
-    const pending = desk.pending.get(name) ?? { lease, sequence: 0, progress: null, events: [] };
+    const pending = desk.pending.get(name) ?? {
+      lease,
+      sequence: 0,
+      progress: null,
+      events: new PendingEvents(lease.runId),
+    };
     desk.pending.set(name, pending);
     pending.sequence = item.sequence;
     pending.progress = item.progress ?? pending.progress;
-    if (item.event !== null) pending.events.push(item.event);
+    if (item.event !== null) pending.events.add(item.event);
     desk.timer ??= setTimeout(() => void this.flush(desk), this.intervalMs);
   }
 
@@ -52,7 +58,7 @@ export class News {
     const desk = this.desks.get(lease.experimentId);
     const pending = desk?.pending.get(nameOf(lease));
     desk?.pending.delete(nameOf(lease));
-    return pending?.events ?? [];
+    return pending?.events.all() ?? [];
   }
 
   /** Writes everything that waits, and nothing afterwards. */
@@ -71,7 +77,7 @@ export class News {
     return made;
   }
 
-  /** Never rejects. While the database cannot be reached, everything waits on. */
+  /** Never rejects. While the database cannot be reached, everything waits on, but for log lines beyond their bound. */
   private async flush(desk: Desk): Promise<void> {
     clearTimeout(desk.timer);
     desk.timer = undefined;
@@ -83,7 +89,7 @@ export class News {
     }
     const news = taken.map(({ lease, sequence, progress, events }): RunNews => {
       const { runId, epoch } = lease;
-      return { runId, epoch, sequence, progress, events };
+      return { runId, epoch, sequence, progress, events: events.all() };
     });
     try {
       await this.writer.write(desk.key, (scope) => noteNews(scope, news));
@@ -101,8 +107,9 @@ export class News {
     for (const before of taken) {
       const name = nameOf(before.lease);
       const since = desk.pending.get(name);
-      const events = [...before.events, ...(since?.events ?? [])];
-      desk.pending.set(name, { ...before, ...since, progress: since?.progress ?? before.progress, events });
+      if (since !== undefined) before.events.append(since.events);
+      const progress = since?.progress ?? before.progress;
+      desk.pending.set(name, { ...before, ...since, progress, events: before.events });
     }
     desk.timer ??= setTimeout(() => void this.flush(desk), this.intervalMs);
   }

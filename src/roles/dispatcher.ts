@@ -22,6 +22,7 @@ export async function dispatcherRole(life: Life): Promise<number> {
     pods: new PodPlaces(config.pods, log),
     ...(config.podTls === undefined ? {} : { podTls: config.podTls }),
     times: { ttlMs: config.leaseTtlMs, beatMs: config.beatIntervalMs, hardDeadlineMs: config.runLimitMs },
+    retention: config,
     dispatcherBeatMs: config.dispatcherBeatMs,
   });
   await dispatcher.start();

@@ -73,6 +73,7 @@ async function startDelivery(life: Life, config: Config, access: DatabaseAccess)
     log: life.log("dispatch"),
     pods: { addresses: () => (podAddress === undefined ? [] : [podAddress]) },
     times: { ttlMs: config.leaseTtlMs, beatMs: config.beatIntervalMs, hardDeadlineMs: config.runLimitMs },
+    retention: config,
     alone: true, // the data folder is held: no other dispatcher of this database can be alive
   });
   const pod = LocalPod.start({

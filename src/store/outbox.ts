@@ -154,15 +154,3 @@ export async function announceOverdue(tx: Transaction, overdueSeconds: number): 
   }
   return rows.length;
 }
-
-const pruneOutbox = statement(
-  "outbox-prune",
-  "delete from outbox where published_at < now() - make_interval(days => $1::int)",
-);
-const pruneInbox = statement("inbox-prune", "delete from inbox where at < now() - make_interval(days => $1::int)");
-
-/** Deletes published messages, and notes of messages seen, that are older than so many days. */
-export async function pruneMessages(tx: Transaction, days: number): Promise<void> {
-  await tx.run(pruneOutbox, [days]);
-  await tx.run(pruneInbox, [days]);
-}

@@ -83,10 +83,3 @@ export async function foldCosts(tx: Transaction): Promise<number> {
   await lockShares(tx);
   return tx.run(fold, [FOLDED_MAX]);
 }
-
-const prune = statement("share-prune", "delete from share_entry where at < now() - make_interval(days => $1)");
-
-/** Forgets the audit of shares that is older. */
-export async function pruneShares(tx: Transaction, days: number): Promise<void> {
-  await tx.run(prune, [days]);
-}
