@@ -8,13 +8,7 @@ import { type Message, topics } from "../src/domain/messages.js";
 import { jsonLog } from "../src/log.js";
 import { Relay, type RelayOptions } from "../src/relay/relay.js";
 import { AppDatabase, OUTBOX_CHANNEL } from "../src/store/database.js";
-import {
-  announceOverdue,
-  dispatchBell,
-  RUNS_QUEUED,
-  receiveMessages,
-  writeMessages,
-} from "../src/store/outbox.js";
+import { announceOverdue, dispatchBell, RUNS_QUEUED, receiveMessages, writeMessages } from "../src/store/outbox.js";
 import { Submitter } from "../src/store/submit.js";
 import { testDatabases } from "./support/databases.js";
 import { eventually } from "./support/eventually.js";
@@ -210,6 +204,20 @@ describe("the relay", () => {
     );
     await eventually("the notification", () => heard === 1);
     await other.close();
+    await listening.close();
+  });
+
+  it("listens again when the connection that listens was cut, and looks at once, for something may have been missed", async () => {
+    let heard = 0;
+    const listening = await work.listen(OUTBOX_CHANNEL, () => {
+      heard += 1;
+    });
+    const cut =
+      "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and query like 'listen%'";
+    assert.equal((await query(cut)).length, 1);
+    await eventually("a look after the cut", () => heard === 1);
+    await query("select pg_notify($1, '')", [OUTBOX_CHANNEL]);
+    await eventually("a notification over the new connection", () => heard === 2);
     await listening.close();
   });
 

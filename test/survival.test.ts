@@ -165,7 +165,9 @@ interface RunView {
     readonly lastStep: number | null;
     readonly resumedFromStep: number | null;
   }[];
-  readonly artifacts: { readonly edges: readonly { readonly node: { readonly kind: string; readonly digest: string } }[] };
+  readonly artifacts: {
+    readonly edges: readonly { readonly node: { readonly kind: string; readonly digest: string } }[];
+  };
 }
 
 /** Attempts and files of every run, asked over the public API. */

@@ -20,6 +20,7 @@ export class PatientBus implements Bus {
   private readonly waiting = new Set<Join>();
   private isOpen = false;
   private loop: Promise<void> | undefined;
+  private trying: Promise<void> | undefined;
 
   constructor(
     private readonly inner: Bus,
@@ -52,6 +53,7 @@ export class PatientBus implements Bus {
   async close(): Promise<void> {
     this.closing.abort();
     await this.loop;
+    await this.trying;
     if (this.isOpen) await this.inner.close();
   }
 
@@ -70,6 +72,14 @@ export class PatientBus implements Bus {
 
   /** Whether the bus is open and everybody who waited has joined. */
   private async tryOnce(): Promise<boolean> {
+    this.trying ??= this.attempt().finally(() => {
+      this.trying = undefined;
+    });
+    await this.trying;
+    return this.isOpen && this.waiting.size === 0;
+  }
+
+  private async attempt(): Promise<void> {
     try {
       if (!this.isOpen) await this.inner.start();
       this.isOpen = true;
@@ -77,10 +87,8 @@ export class PatientBus implements Bus {
         await join.open();
         this.waiting.delete(join);
       }
-      return true;
     } catch (error) {
       this.options.log.warn("the bus is away; looking for work without it", { reason: reasonOf(error) });
-      return false;
     }
   }
 }

@@ -8,6 +8,13 @@ export type PodPlace = { readonly address: string } | { readonly name: string; r
 /** Every address that a name resolves to now; of a headless service, one for each pod. */
 export type Resolve = (name: string) => Promise<readonly string[]>;
 
+/** What a look-up works with; the system's own resolver and clock unless they are given. */
+export interface LookUp {
+  readonly resolve: Resolve;
+  /** Milliseconds that only grow. */
+  readonly now: () => number;
+}
+
 const RESOLVE_MS = 5_000;
 
 /** The pods that an operator named. Names are resolved again every five seconds, for pods come and go behind them. */
@@ -17,7 +24,7 @@ export class PodPlaces implements PodDirectory {
   constructor(
     private readonly places: readonly PodPlace[],
     private readonly log: Log,
-    private readonly resolve: Resolve = allAddresses,
+    private readonly lookUp: LookUp = { resolve: allAddresses, now: () => performance.now() },
   ) {}
 
   /** `host:port` of every pod. */
@@ -30,13 +37,13 @@ export class PodPlaces implements PodDirectory {
 
   private async behind({ name, port }: { name: string; port: number }): Promise<readonly string[]> {
     const known = this.resolved.get(name);
-    if (known !== undefined && performance.now() - known.at < RESOLVE_MS) return withPort(known.addresses, port);
-    const addresses = await this.resolve(name).catch((error: unknown) => {
+    if (known !== undefined && this.lookUp.now() - known.at < RESOLVE_MS) return withPort(known.addresses, port);
+    const addresses = await this.lookUp.resolve(name).catch((error: unknown) => {
       // The name service being away says nothing about the pods; a name that it does not know has none.
       this.log.warn("pods could not be looked up", { name, reason: reasonOf(error) });
       return isUnknown(error) ? [] : (known?.addresses ?? []);
     });
-    this.resolved.set(name, { addresses, at: performance.now() });
+    this.resolved.set(name, { addresses, at: this.lookUp.now() });
     return withPort(addresses, port);
   }
 }
