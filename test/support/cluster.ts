@@ -68,11 +68,20 @@ export class Cluster {
 
   /** A stub pod that is not yet started. */
   stubPod(work: StubPodWish = {}): TestProcess {
+    return this.podProcess(work);
+  }
+
+  /** A stub pod that is not yet started, whose work fails now and then; a zombie works on without a lease. */
+  faultPod(how: { zombie?: boolean } = {}): TestProcess {
+    return this.podProcess({ slots: 2, faulty: true, ...how });
+  }
+
+  private podProcess(settings: object): TestProcess {
     const script = join(import.meta.dirname, "stub-pod-process.js");
     let port: number | undefined;
     const pod = this.options.processes.make({
       name: this.nameFor("pod"),
-      args: () => [script, JSON.stringify({ artifacts: this.artifactsDir, port, ...work })],
+      args: () => [script, JSON.stringify({ artifacts: this.artifactsDir, port, ...settings })],
       listens: ({ address = "" }) => {
         port = Number(address.split(":").at(-1));
       },

@@ -25,6 +25,18 @@ const NO_BROKER_EXIT = 69; // scripts/kafka.mjs says why on its standard error
 
 /** Starts a broker that ends after the file's last test. Call it at the top of the file. */
 export async function testBroker(): Promise<TestBroker> {
+  const broker = await startBroker();
+  if ("end" in broker) after(() => broker.end());
+  return broker;
+}
+
+/** A broker that whoever started it must end; its log goes with it. */
+export interface OwnBroker extends RunningBroker {
+  readonly end: () => Promise<void>;
+}
+
+/** Starts a broker. */
+export async function startBroker(): Promise<OwnBroker | { readonly missing: string }> {
   const script = join(projectFolder(), "scripts", "kafka.mjs");
   const child = spawn(process.execPath, [script], { stdio: ["pipe", "pipe", "pipe"] });
   const ended = once(child, "exit");
@@ -42,16 +54,16 @@ export async function testBroker(): Promise<TestBroker> {
     if (child.exitCode !== NO_BROKER_EXIT) throw new AssayError("INTERNAL", `the broker's script broke: ${said}`);
     return { missing: said.trim() };
   }
-  after(async () => {
+  const end = async (): Promise<void> => {
     child.stdin.end();
     await ended;
-  });
+  };
   const make: RunningBroker["make"] = async (what) => {
     const done = answer();
     child.stdin.write(`${what}\n`);
     if ((await done) !== JSON.stringify({ done: what })) throw new AssayError("INTERNAL", `${what}: ${said}`);
   };
-  return { brokers: JSON.parse(line).brokers, make };
+  return { brokers: JSON.parse(line).brokers, make, end };
 }
 
 /** Registers tests that need the broker. Without one they are counted as skipped, in one line; in CI that fails. */

@@ -36,7 +36,8 @@ export function steadyWork({ steps = 4, stepMs = 50, gate }: SteadyPace): (task:
   };
 }
 
-async function makeFiles({ make, spec }: StubTask): Promise<void> {
+/** The files of a step of a robustness experiment that later steps read. */
+export async function makeFiles({ make, spec }: StubTask): Promise<void> {
   const text = JSON.stringify({ of: answerOf(spec) });
   switch (spec["step"]) {
     case "prepare":
