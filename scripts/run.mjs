@@ -17,7 +17,7 @@ const verbs = {
   demo: (args) => assay(["demo", ...args]),
   assay,
   bench,
-  faults: (args) => onPinnedNode(compiled("test", "faults", "main.js"), args),
+  faults: (args) => onPinnedNode(compiled("test", "faults", "faults-main.js"), args),
   build: () => 0,
   test,
   check,
