@@ -81,6 +81,20 @@ export const catalogue = {
     exit: 65,
     retriable: false,
   },
+  QUEUE_FULL: {
+    sentence: "The organisation has as many runs waiting, or has submitted as many in the last minute, as it may.",
+    http: 429,
+    grpc: "RESOURCE_EXHAUSTED",
+    exit: 75,
+    retriable: true,
+  },
+  QUOTA_EXCEEDED: {
+    sentence: "The request alone is larger than the organisation's quota.",
+    http: 403,
+    grpc: "FAILED_PRECONDITION",
+    exit: 65,
+    retriable: false,
+  },
   QUERY_TOO_COMPLEX: {
     sentence: "The GraphQL document is over a limit of depth, aliases, tokens or page size.",
     http: 400,

@@ -63,6 +63,8 @@ const typenames: Readonly<Record<UserErrorCode, string>> = {
   PERMISSION_DENIED: "PermissionDeniedError",
   IDEMPOTENCY_CONFLICT: "IdempotencyConflictError",
   STATE_CONFLICT: "StateConflictError",
+  QUEUE_FULL: "QueueFullError",
+  QUOTA_EXCEEDED: "QuotaExceededError",
   DATASET_INVALID: "DatasetInvalidError",
   MODEL_UNSAFE: "ModelUnsafeError",
   UNSUPPORTED_COMBINATION: "UnsupportedCombinationError",

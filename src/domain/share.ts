@@ -13,6 +13,9 @@ export const COST_MIN_SECONDS = 0.01;
 /** How much a run's seconds count in the mean of its kind, once there are ten of them. */
 export const TYPICAL_PACE = 0.1;
 
+/** Runs of a tenant that may wait, where its quota says nothing else. */
+export const QUEUED_MAX = 1_000;
+
 /** A tenant that has runs to claim. */
 export interface Contender {
   readonly tenantId: string;

@@ -77,6 +77,9 @@ export async function ensureLocalTenant(owner: Login, keyFile: string): Promise<
   if (written === null) await writeKey(keyFile, key);
 }
 
+/** One user with a laptop: as much as the largest experiment, and no share to keep. */
+const LOCAL_QUEUED_MAX = 10_000;
+
 async function writeLocalRows(client: pg.Client, key: string): Promise<void> {
   const { tenantId, projectId } = localTenant;
   const parts = parseKey(key);
@@ -87,6 +90,10 @@ async function writeLocalRows(client: pg.Client, key: string): Promise<void> {
     "insert into project (tenant_id, id, slug, name) values ($1, $2, 'local', 'local') on conflict do nothing",
     [tenantId, projectId],
   );
+  await client.query("insert into quota (tenant_id, queued_max) values ($1, $2) on conflict do nothing", [
+    tenantId,
+    LOCAL_QUEUED_MAX,
+  ]);
   await client.query(
     `insert into api_key (tenant_id, id, project_id, public_id, secret_sha256, name, scopes)
      values ($1, $2, $3, $4, $5, 'local', $6) on conflict (public_id) do nothing`,

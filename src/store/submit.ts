@@ -8,7 +8,8 @@ import { Batcher } from "./batcher.js";
 import type { AppDatabase } from "./database.js";
 import { EVENTS_WRITTEN, type NewEvent, stateEvent } from "./events.js";
 import { dispatchBell, messageRows, type NewMessage, RUNS_QUEUED } from "./outbox.js";
-import { statement } from "./transaction.js";
+import { KnownRoom, leftIn, lockRoom, roomFault } from "./quotas.js";
+import { statement, type Transaction } from "./transaction.js";
 
 /** A planned experiment on its way in. */
 export interface Submission {
@@ -39,12 +40,14 @@ export class Submitter {
   private readonly batcher: Batcher<Submission, Outcome>;
 
   constructor(database: AppDatabase) {
-    this.batcher = new Batcher((tenantId, batch) => submitAll(database, tenantId, batch), { inFlightMax: 3 });
+    const room = new KnownRoom();
+    this.batcher = new Batcher((tenantId, batch) => submitAll({ database, room, tenantId }, batch), { inFlightMax: 3 });
   }
 
   /**
    * Stores the experiment, its runs, events and bells in one transaction; once this resolves it is durable.
-   * The same key with the same request answers the same experiment. Throws IDEMPOTENCY_CONFLICT for another request.
+   * The same key with the same request answers the same experiment. Throws IDEMPOTENCY_CONFLICT for another request,
+   * QUEUE_FULL where there is no room for the runs just now, QUOTA_EXCEEDED where there never is; neither uses the key up.
    */
   async submit(submission: Submission): Promise<Submitted> {
     const outcome = await this.batcher.add(submission.caller.tenantId, submission);
@@ -116,26 +119,73 @@ interface KeyRow {
   readonly created_at: Date;
 }
 
-/** Takes submissions of one tenant in; conflicts are answers, so that one member's cannot undo the others'. */
-async function submitAll(database: AppDatabase, tenantId: string, batch: readonly Submission[]): Promise<Outcome[]> {
+/** Where submissions of one tenant go. */
+interface Desk {
+  readonly database: AppDatabase;
+  readonly room: KnownRoom;
+  readonly tenantId: string;
+}
+
+/** Takes submissions of one tenant in; conflicts and refusals are answers, so that one member's cannot undo the others'. */
+async function submitAll(desk: Desk, batch: readonly Submission[]): Promise<Outcome[]> {
+  const { database, room, tenantId } = desk;
   const members = batch.map((submission) => ({ submission, experimentId: newId() }));
-  const keys = members.map(keyRow);
-  const rows = [
-    keys,
+  const isRoomy = room.take(tenantId, runsOf(members));
+  const { fresh, refused } = isRoomy
+    ? { fresh: await database.single<FreshRow>(accept, parametersOf(tenantId, members)), refused: noRefusals }
+    : await acceptCounted(desk, members);
+  if (fresh.length > 0) database.wroteOutbox();
+  const firstSeen = new Map(fresh.map((row) => [row.answer_id, row.created_at]));
+  const missing = members.filter(({ experimentId }) => !firstSeen.has(experimentId) && !refused.has(experimentId));
+  const known =
+    missing.length === 0
+      ? new Map<string, KeyRow>()
+      : await database.withTenant(tenantId, (tx) => knownKeys(tx, tenantId, missing));
+  return members.map(({ submission, experimentId }) => {
+    const firstSeenAt = firstSeen.get(experimentId);
+    if (firstSeenAt !== undefined) return { experimentId, replayed: false, firstSeenAt };
+    return refused.get(experimentId) ?? replay(submission, known.get(nameOf(submission)));
+  });
+}
+
+type Refusals = ReadonlyMap<string, AssayError>;
+
+const noRefusals: Refusals = new Map();
+
+/** Accepts the members that the tenant has room for, in their order. One whose key is known already needs none. */
+function acceptCounted(desk: Desk, members: readonly Member[]): Promise<{ fresh: FreshRow[]; refused: Refusals }> {
+  const { database, tenantId } = desk;
+  return database.withTenant(tenantId, async (tx) => {
+    const room = await lockRoom(tx, tenantId);
+    const isTight = roomFault(room, runsOf(members)) !== null;
+    const known = isTight ? await knownKeys(tx, tenantId, members) : new Map<string, KeyRow>();
+    const refused = new Map<string, AssayError>();
+    const fitting: Member[] = [];
+    for (const member of members) {
+      if (known.has(nameOf(member.submission))) continue;
+      const fault = roomFault(room, runsOf([member]), runsOf(fitting));
+      if (fault === null) fitting.push(member);
+      else refused.set(member.experimentId, fault);
+    }
+    const fresh = fitting.length === 0 ? [] : await tx.rows<FreshRow>(accept, parametersOf(tenantId, fitting));
+    desk.room.counted(tenantId, leftIn(room) - runsOf(fitting));
+    return { fresh, refused };
+  });
+}
+
+function runsOf(members: readonly Member[]): number {
+  return members.reduce((sum, { submission }) => sum + submission.planned.runs.length, 0);
+}
+
+function parametersOf(tenantId: string, members: readonly Member[]): string[] {
+  const lists = [
+    members.map(keyRow),
     members.map(experimentRow),
     members.flatMap(runRows),
     members.flatMap(eventRows),
     members.flatMap(bellRows),
   ];
-  const fresh = await database.single<FreshRow>(accept, [tenantId, ...rows.map((list) => JSON.stringify(list))]);
-  if (fresh.length > 0) database.wroteOutbox();
-  const firstSeen = new Map(fresh.map((row) => [row.answer_id, row.created_at]));
-  const known = fresh.length < members.length ? await knownKeys(database, tenantId, keys) : new Map<string, KeyRow>();
-  return members.map(({ submission, experimentId }) => {
-    const firstSeenAt = firstSeen.get(experimentId);
-    if (firstSeenAt !== undefined) return { experimentId, replayed: false, firstSeenAt };
-    return replay(submission, known.get(nameOf(submission)));
-  });
+  return [tenantId, ...lists.map((list) => JSON.stringify(list))];
 }
 
 interface FreshRow {
@@ -143,13 +193,9 @@ interface FreshRow {
   readonly created_at: Date;
 }
 
-/** A later statement sees what the transactions wrote that the first one waited for. */
-async function knownKeys(
-  database: AppDatabase,
-  tenantId: string,
-  keys: readonly object[],
-): Promise<Map<string, KeyRow>> {
-  const rows = await database.withTenant(tenantId, (tx) => tx.rows<KeyRow>(readKeys, [tenantId, JSON.stringify(keys)]));
+/** The members' keys that are in use. A later statement sees what the transactions wrote that the first one waited for. */
+async function knownKeys(tx: Transaction, tenantId: string, members: readonly Member[]): Promise<Map<string, KeyRow>> {
+  const rows = await tx.rows<KeyRow>(readKeys, [tenantId, JSON.stringify(members.map(keyRow))]);
   return new Map(rows.map((row) => [JSON.stringify([row.project_id, row.operation, row.key]), row]));
 }
 

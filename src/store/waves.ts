@@ -4,6 +4,7 @@ import type { Wave, WaveBase, WaveRun } from "../domain/waves.js";
 import { holdBack, type LockedExperiment, relock, runsEnded, stateOf } from "./closing.js";
 import { appendEvents, type ExperimentKey, type NewEvent, stateEvent } from "./events.js";
 import { dispatchBell, type NewMessage, RUNS_CANCELLING, RUNS_QUEUED, writeMessages } from "./outbox.js";
+import { demandRoom } from "./quotas.js";
 import { statement, type Transaction } from "./transaction.js";
 
 const readRuns = statement(
@@ -91,6 +92,7 @@ export async function applyWave(tx: Transaction, experiment: LockedExperiment, w
   const { tenantId, experimentId } = experiment;
   const key = [tenantId, experimentId];
   const { stage, added, copies, requeued } = wave;
+  await demandRoom(tx, tenantId, added.length + copies.length + requeued.length);
   if (added.length > 0) await tx.run(addRuns, [...key, stage, JSON.stringify(added)]);
   if (copies.length > 0) await tx.run(copyRuns, [...key, JSON.stringify(copies)]);
   if (requeued.length > 0) await tx.run(requeue, [...key, stage, requeued]);

@@ -1,4 +1,4 @@
-import { Field, ID, InterfaceType, ObjectType } from "type-graphql";
+import { Field, ID, Int, InterfaceType, ObjectType } from "type-graphql";
 import type { Scope } from "../../domain/tenant.js";
 import { DatasetValidationType } from "../dataset/validation.type.js";
 import { ErrorCodeEnum, ScopeEnum, type UserErrorCode } from "../enums.js";
@@ -63,6 +63,36 @@ export class StateConflictErrorType extends UserErrorType {
   readonly allowedFrom!: readonly string[];
 }
 
+@ObjectType("QueueFullError", {
+  implements: UserErrorType,
+  description: "There is no room for the request's runs just now. Its idempotency key is not used up.",
+})
+export class QueueFullErrorType extends UserErrorType {
+  @Field(() => Int, { description: "Runs that may wait, or be submitted in a minute." })
+  readonly limit!: number;
+
+  @Field(() => Int, { description: "Runs that wait, or were submitted in the last minute." })
+  readonly used!: number;
+
+  @Field(() => Int, { description: "Runs that the request would add." })
+  readonly requested!: number;
+
+  @Field(() => Int, { description: "When asking again makes sense." })
+  readonly retryAfterSeconds!: number;
+}
+
+@ObjectType("QuotaExceededError", {
+  implements: UserErrorType,
+  description: "The request alone is larger than the quota; a smaller one, or a larger quota, is needed.",
+})
+export class QuotaExceededErrorType extends UserErrorType {
+  @Field(() => Int, { description: "Runs that may wait, or be submitted in a minute." })
+  readonly limit!: number;
+
+  @Field(() => Int, { description: "Runs that the request would add." })
+  readonly requested!: number;
+}
+
 @ObjectType("DatasetInvalidError", {
   implements: UserErrorType,
   description: "Rows of the data set break the format or its rules.",
@@ -97,6 +127,8 @@ export const userErrorTypes = [
   PermissionDeniedErrorType,
   IdempotencyConflictErrorType,
   StateConflictErrorType,
+  QueueFullErrorType,
+  QuotaExceededErrorType,
   DatasetInvalidErrorType,
   ModelUnsafeErrorType,
   UnsupportedCombinationErrorType,
