@@ -11,6 +11,7 @@ import { Relay } from "../src/relay/relay.js";
 import { AppDatabase, WorkDatabase } from "../src/store/database.js";
 import { migrate } from "../src/store/migrate.js";
 import { Submitter } from "../src/store/submit.js";
+import { writeQuota } from "../test/support/quota.js";
 import { migrationsFolder, quietLog, seedTenant, submission, testPlan } from "../test/support/store.js";
 import { play } from "./contestant.js";
 
@@ -20,6 +21,7 @@ const access: DatabaseAccess = JSON.parse(accessJson);
 
 await migrate(access.owner, migrationsFolder);
 const caller = await seedTenant(access, newId());
+await writeQuota(access, caller.tenantId, { queued_max: 1_000_000 });
 const onOutbox = (): void => relay.wake();
 const app = await AppDatabase.open({ login: access.app, log: quietLog, onOutbox });
 const work = await WorkDatabase.open({ login: access.work, log: quietLog, onOutbox });

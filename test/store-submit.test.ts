@@ -8,9 +8,10 @@ import { findExperiment, listExperiments, runCountsOf } from "../src/store/exper
 import { listRuns } from "../src/store/runs.js";
 import { Submitter } from "../src/store/submit.js";
 import { testDatabases } from "./support/databases.js";
+import { writeQuota } from "./support/quota.js";
 import { submission, testPlan } from "./support/store.js";
 
-const { app, caller, newTenant, query } = await testDatabases();
+const { access, app, caller, newTenant, query } = await testDatabases();
 const submitter = new Submitter(app);
 const grid = (runs: number): ReturnType<typeof testPlan> =>
   testPlan([...Array.from({ length: runs - 1 }, () => ({ stage: 0 })), { stage: 1 }]);
@@ -107,6 +108,7 @@ describe("submitting", () => {
   });
 
   it("takes a thousand runs in a handful of statements, and fifty submissions in few transactions", async () => {
+    await writeQuota(access, caller.tenantId, { queued_max: 100_000 });
     const alone = await statementsOf(() => submitter.submit(submission(caller, grid(1000))));
     assert.ok(alone <= 10, `${alone} statements for one submission`);
     const together = await statementsOf(() =>

@@ -4,6 +4,7 @@ import { capabilities, eventKinds, experimentStates } from "../domain/experiment
 import { reusePolicies } from "../domain/options.js";
 import { robustnessTasks, spuriousArtifacts, trainerKinds, tuningMethods } from "../domain/robustness.js";
 import { offeredCancelModes, runStates } from "../domain/run.js";
+import { stateReasons } from "../domain/standing.js";
 import { scopes } from "../domain/tenant.js";
 import { waveKinds } from "../store/waves.js";
 
@@ -58,6 +59,25 @@ export const RunStateEnum = published(runStates, {
     FAILED: "Ended: its input is at fault, and another attempt would fail too.",
     CANCELLED: "Ended by a cancel.",
     DEAD: "Ended: every attempt was used up.",
+  },
+});
+
+export const StateReasonEnum = published(stateReasons, {
+  name: "StateReason",
+  description: "Why a run is in its state.",
+  values: {
+    WAITING_FOR_CAPACITY: "Every pod is at work.",
+    WAITING_FOR_QUOTA:
+      "The organisation has as many runs in work, or has used as much of the day's seconds, as it may.",
+    WAITING_FOR_FAIR_SHARE: "Other organisations, which had less, are served before.",
+    WAITING_FOR_DEPENDENCY: "Runs of an earlier stage have not ended.",
+    RETRYING: "An attempt failed; another follows after a pause.",
+    POD_LOST: "The pod of an attempt was lost; another attempt follows.",
+    RELEASED: "It stopped at a checkpoint, and goes on from there.",
+    USER_REQUEST: "A user asked for it.",
+    DEPENDENCY_FAILED: "What it needs was not made.",
+    SUPERSEDED: "A later run does its work.",
+    REUSED: "It was answered from an equal run.",
   },
 });
 

@@ -4,7 +4,9 @@ import type { DeadLetter } from "../domain/dead-letter.js";
 import type { Experiment, ExperimentEvent } from "../domain/experiment.js";
 import type { Model } from "../domain/model.js";
 import type { Attempt, Run } from "../domain/run.js";
+import type { Standing } from "../domain/standing.js";
 import type { ApiKey, Caller, Project } from "../domain/tenant.js";
+import { AssayError } from "../errors.js";
 import type { AppDatabase, Work } from "../store/database.js";
 import { datasetsById, versionsById } from "../store/datasets.js";
 import { deadLettersById } from "../store/dead-letter-reads.js";
@@ -25,6 +27,7 @@ import {
   usageOfExperiments,
   usageOfRuns,
 } from "../store/runs.js";
+import { placesOf, type QueuePlace, standingOf } from "../store/standing.js";
 import { type WaveFacts, wavesOf } from "../store/waves.js";
 
 /** Sums of the ledger, and of what reuse kept out of it. */
@@ -49,6 +52,8 @@ export class Reads {
   readonly #datasets: Loader<Dataset | null>;
   readonly #versions: Loader<DatasetVersion | null>;
   readonly #keys: Loader<ApiKey | null>;
+  readonly #standings: Loader<Standing | null>;
+  readonly #places: Loader<QueuePlace | null>;
   readonly #tallies: Loader<Tally>;
   readonly #attempts: Loader<readonly Attempt[]>;
   readonly #files: Loader<readonly RunFile[]>;
@@ -82,6 +87,8 @@ export class Reads {
       (tx, ids) => wavesOf(tx, ids),
       (wave) => wave.experimentId,
     );
+    this.#standings = this.#one((tx) => standingOf(tx, tenantId), tenantOf);
+    this.#places = this.#one((tx, ids) => placesOf(tx, tenantId, ids), runIdOf);
     this.#tallies = this.#mapped((tx, ids) => runCountsOf(tx, ids), { counts: {}, reported: false, partial: false });
     this.#usageOfRuns = this.#mapped((tx, ids) => usageOfRuns(tx, ids), {});
     this.#usageOfExperiments = this.#mapped((tx, ids) => usageOfExperiments(tx, ids), {});
@@ -139,6 +146,20 @@ export class Reads {
 
   async key(id: string): Promise<ApiKey | null> {
     return this.#visible(await this.#keys.load(id));
+  }
+
+  /** What the caller's tenant may have and has. */
+  async standing(): Promise<Standing> {
+    const { tenantId } = this.#caller;
+    const standing = await this.#standings.load(tenantId);
+    if (standing === null)
+      throw new AssayError("INTERNAL", `wanted the standing of tenant ${tenantId}, but no row came`);
+    return standing;
+  }
+
+  /** Where the run stands among its tenant's runs that could be claimed now, from 1; null when it is none of them. */
+  async queuePlace(runId: string): Promise<number | null> {
+    return (await this.#places.load(runId))?.place ?? null;
   }
 
   tally(experimentId: string): Promise<Tally> {
@@ -224,6 +245,10 @@ type Batch<T> = (tx: Parameters<Work<T>>[0], keys: readonly string[]) => Promise
 
 function idOf(row: { readonly id: string }): string {
   return row.id;
+}
+
+function tenantOf(row: { readonly tenantId: string }): string {
+  return row.tenantId;
 }
 
 function runIdOf(row: { readonly runId: string }): string {

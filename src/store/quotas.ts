@@ -3,7 +3,7 @@ import { AssayError } from "../errors.js";
 import { statement, type Transaction } from "./transaction.js";
 
 /** SQL of the start of the current day by UTC. */
-const midnight = "date_trunc('day', now(), 'UTC')";
+export const midnight = "date_trunc('day', now(), 'UTC')";
 
 /** SQL of the seconds that the tenant settled today: those that were counted into its day, and the notes that will be. */
 export function usedToday(tenant: string): string {

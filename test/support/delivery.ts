@@ -1,4 +1,3 @@
-import pg from "pg";
 import { newId, sha256 } from "../../src/domain/digest.js";
 import type { PlannedExperiment } from "../../src/domain/experiment.js";
 import type { SubmitOptions } from "../../src/domain/options.js";
@@ -10,16 +9,8 @@ import type { ExperimentKey } from "../../src/store/events.js";
 import { foldCosts } from "../../src/store/shares.js";
 import { Submitter } from "../../src/store/submit.js";
 import type { TestDatabases } from "./databases.js";
+import { ownerQuery, type TestQuota, writeQuota } from "./quota.js";
 import { submission, testPlan } from "./store.js";
-
-/** What a tenant may have, as an operator writes it; what is left out has its default. */
-export interface TestQuota {
-  readonly weight?: number;
-  readonly queued_max?: number;
-  readonly running_max?: number | null;
-  readonly submits_per_minute?: number | null;
-  readonly compute_seconds_per_day?: number | null;
-}
 
 /** The store's part of delivery, without pods: what tests of queues, shares and quotas submit, claim and end runs with. */
 export class Delivery {
@@ -80,28 +71,13 @@ export class Delivery {
   }
 
   /** Writes a tenant's quota. */
-  quota(who: Caller, quota: TestQuota): Promise<void> {
-    const { weight = 1, queued_max = 1_000, running_max = null } = quota;
-    const { submits_per_minute = null, compute_seconds_per_day = null } = quota;
-    return this.asOwner(
-      who,
-      `insert into quota (tenant_id, weight, queued_max, running_max, submits_per_minute, compute_seconds_per_day)
-       values ($1, $2, $3, $4, $5, $6) on conflict (tenant_id) do update
-       set weight = $2, queued_max = $3, running_max = $4, submits_per_minute = $5, compute_seconds_per_day = $6`,
-      [who.tenantId, weight, queued_max, running_max, submits_per_minute, compute_seconds_per_day],
-    );
+  quota({ tenantId }: Caller, quota: TestQuota): Promise<void> {
+    return writeQuota(this.databases.access, tenantId, quota);
   }
 
-  /** Runs SQL as the owner of the tables, for one tenant: what no role of the service may do. */
-  async asOwner(who: Pick<Caller, "tenantId">, text: string, values: readonly unknown[] = []): Promise<void> {
-    const owner = new pg.Client(this.databases.access.owner);
-    await owner.connect();
-    try {
-      await owner.query("select set_config('app.tenant', $1, false)", [who.tenantId]);
-      await owner.query(text, [...values]);
-    } finally {
-      await owner.end();
-    }
+  /** Runs SQL as the owner of the tables, for one tenant. */
+  asOwner({ tenantId }: Pick<Caller, "tenantId">, text: string, values: readonly unknown[] = []): Promise<void> {
+    return ownerQuery(this.databases.access, tenantId, [text, ...values]);
   }
 }
 

@@ -9,6 +9,8 @@ export const ERRORS = `errors {
   ... on PermissionDeniedError { requiredScope }
   ... on IdempotencyConflictError { firstSeenAt }
   ... on StateConflictError { currentState allowedFrom }
+  ... on QueueFullError { limit used requested retryAfterSeconds }
+  ... on QuotaExceededError { limit requested }
   ... on DatasetInvalidError { validation { ok rows problemCount problems { row column message } } }
   ... on ModelUnsafeError { file }
   ... on UnsupportedCombinationError { supported }

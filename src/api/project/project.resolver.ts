@@ -6,6 +6,7 @@ import { pageOfExperiments } from "../experiment/experiment.resolver.js";
 import { ExperimentConnection } from "../experiment/experiment.type.js";
 import { globalId, idArgument, idWords, keyIn } from "../ids.js";
 import { ProjectType } from "./project.type.js";
+import type { QuotaType } from "./quota.type.js";
 
 @Resolver(() => ProjectType)
 export class ProjectResolver {
@@ -21,6 +22,19 @@ export class ProjectResolver {
   @FieldResolver(() => ID, idWords)
   id(@Root() project: Project): string {
     return globalId("Project", project.id);
+  }
+
+  @FieldResolver()
+  async quota(@Root() _project: Project, @Ctx() { reads }: Context): Promise<QuotaType> {
+    const standing = await reads.standing();
+    const { queuedMax, waiting, runningMax, running, secondsMax, secondsUsed, secondsReserved, resetsAt } = standing;
+    return {
+      fairShareWeight: standing.weight,
+      queuedRuns: { limit: queuedMax, used: waiting },
+      concurrentRuns: { limit: runningMax, used: running },
+      computeSeconds: { limit: secondsMax, used: secondsUsed, reserved: secondsReserved, resetsAt },
+      submitsPerMinute: standing.submitsPerMinute,
+    };
   }
 
   @FieldResolver(() => ExperimentConnection, { description: "Its experiments, the newest first." })

@@ -2,6 +2,7 @@ import { Field, ObjectType } from "type-graphql";
 import type { Project } from "../../domain/tenant.js";
 import { NodeType } from "../node/node.type.js";
 import { DateTime } from "../scalars.js";
+import { QuotaType } from "./quota.type.js";
 
 @ObjectType("Project", { implements: NodeType, description: "Holds experiments, data sets and models." })
 export class ProjectType extends NodeType implements Pick<Project, "slug" | "name" | "createdAt"> {
@@ -10,6 +11,9 @@ export class ProjectType extends NodeType implements Pick<Project, "slug" | "nam
 
   @Field(() => String, { description: "Its name." })
   readonly name!: string;
+
+  @Field(() => QuotaType, { description: "What its organisation may have, and has." })
+  readonly quota!: QuotaType;
 
   @Field(() => DateTime, { description: "When it was made." })
   readonly createdAt!: Date;

@@ -1,5 +1,6 @@
 import { Arg, Args, Ctx, FieldResolver, ID, Int, Query, Resolver, Root } from "type-graphql";
 import type { Attempt, Run } from "../../domain/run.js";
+import { type StateReason, stateReasons, whyWaiting } from "../../domain/standing.js";
 import { listEvents } from "../../store/nodes.js";
 import { ArtifactConnection } from "../artifact/artifact.type.js";
 import { type Connection, connectionOf, idCursor, numberCursor, PageArgs, pageOf, sliceOf } from "../connection.js";
@@ -47,6 +48,25 @@ export class RunResolver {
   @FieldResolver()
   supersededBy(@Root() run: Run, @Ctx() { reads }: Context): Promise<Run | null> | null {
     return run.supersededBy === null ? null : reads.run(run.supersededBy);
+  }
+
+  @FieldResolver()
+  async stateReason(@Root() { id, state, stateReason }: Run, @Ctx() { reads }: Context): Promise<StateReason | null> {
+    if (state === "WAITING") return "WAITING_FOR_DEPENDENCY";
+    const stored = stateReasons.find((reason) => reason === stateReason) ?? null;
+    if (!isQueued(state) || (await reads.queuePlace(id)) === null) return stored;
+    const why = whyWaiting(await reads.standing());
+    return state === "RETRY_WAIT" && why !== "WAITING_FOR_QUOTA" ? stored : why;
+  }
+
+  @FieldResolver()
+  queuePosition(@Root() { id, state }: Run, @Ctx() { reads }: Context): Promise<number | null> | null {
+    return isQueued(state) ? reads.queuePlace(id) : null;
+  }
+
+  @FieldResolver()
+  earliestStart(@Root() { state, notBefore }: Run): Date | null {
+    return state === "RETRY_WAIT" ? notBefore : null;
   }
 
   @FieldResolver()
@@ -111,6 +131,10 @@ export class RunResolver {
   async usage(@Root() run: Run, @Ctx() { reads }: Context): Promise<UsageType> {
     return publishedUsage(await reads.usageOfRun(run.id));
   }
+}
+
+function isQueued(state: Run["state"]): boolean {
+  return state === "QUEUED" || state === "RETRY_WAIT";
 }
 
 function publishedAttempt(attempt: Attempt, index: number): AttemptType {

@@ -1,12 +1,14 @@
 import { createUnionType, Field, Float, Int, ObjectType } from "type-graphql";
 import type { RobustnessTask, SpuriousArtifact, TuningMethod } from "../../domain/robustness.js";
 import type { Attempt, Run } from "../../domain/run.js";
+import type { StateReason } from "../../domain/standing.js";
 import { connectionType } from "../connection.js";
 import {
   IntervalMethodEnum,
   RobustnessTaskEnum,
   RunStateEnum,
   SpuriousArtifactEnum,
+  StateReasonEnum,
   TuningMethodEnum,
 } from "../enums.js";
 import { ExperimentType } from "../experiment/experiment.type.js";
@@ -210,8 +212,24 @@ export class RunType
   @Field(() => RunStateEnum, { description: "Its state." })
   readonly state!: Run["state"];
 
-  @Field(() => String, { nullable: true, description: "Why it is in this state, where there is more to say." })
-  readonly stateReason!: string | null;
+  @Field(() => StateReasonEnum, {
+    nullable: true,
+    description: "Why it is in this state, where there is more to say.",
+  })
+  readonly stateReason!: StateReason | null;
+
+  @Field(() => Int, {
+    nullable: true,
+    description:
+      "Its place among the organisation's runs that could start now, from 1; null when it is none of them. Runs of other organisations may come between.",
+  })
+  readonly queuePosition!: number | null;
+
+  @Field(() => DateTime, {
+    nullable: true,
+    description: "While it waits for another try: not before then. Null where nobody can say.",
+  })
+  readonly earliestStart!: Date | null;
 
   @Field(() => RunProgressType, { nullable: true, description: "How far it is; null before its pod first spoke." })
   readonly progress!: RunProgressType | null;
