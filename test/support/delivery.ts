@@ -2,6 +2,7 @@ import { newId, sha256 } from "../../src/domain/digest.js";
 import type { PlannedExperiment } from "../../src/domain/experiment.js";
 import type { SubmitOptions } from "../../src/domain/options.js";
 import type { Caller } from "../../src/domain/tenant.js";
+import type { DatabaseAccess } from "../../src/embedded/postgres.js";
 import { type ClaimedRun, claimRuns, type Lease } from "../../src/store/claims.js";
 import { ExperimentScope } from "../../src/store/closing.js";
 import { completeRun, type Ending, type Failure, failAttempt, type UsedSeconds } from "../../src/store/endings.js";
@@ -17,7 +18,11 @@ export class Delivery {
   readonly dispatcherId = newId();
   private readonly submitter: Submitter;
 
-  constructor(private readonly databases: TestDatabases) {
+  constructor(
+    private readonly databases: Pick<TestDatabases, "app" | "work"> & {
+      readonly access: Pick<DatabaseAccess, "owner">;
+    },
+  ) {
     this.submitter = new Submitter(databases.app);
   }
 
