@@ -139,6 +139,8 @@ class Pool {
         statement_timeout: answerMs * 0.9,
         query_timeout: answerMs,
         keepAlive: true,
+        // Statements are sent without waiting for the answers to those before them.
+        pipeline: true,
       },
     });
     await asStoreFailure(() => source.initialize()).catch((error: unknown) => {
@@ -152,9 +154,13 @@ class Pool {
     return this.patiently(async () => {
       const answer = await this.connected((client, manager) =>
         whole(client, this.options.log, async () => {
-          await client.query(opening(client, tenantId));
+          // Not waited for: what is sent behind it arrives behind it.
+          const opened = client.query(opening(client, tenantId));
+          opened.catch(() => undefined); // told below
           const tx = new Transaction(client, manager);
-          return { given: await work(tx), wroteOutbox: tx.wroteOutbox };
+          const given = await work(tx);
+          await opened;
+          return { given, wroteOutbox: tx.wroteOutbox };
         }),
       );
       if (answer.wroteOutbox) this.tellRelays();

@@ -30,31 +30,49 @@ export function stateEvent(runId: string, state: RunState, reason?: string | nul
 // Counting up locks the experiment's row until the commit, so that no later number can be seen before an earlier one.
 const append = statement(
   "events-append",
-  `with numbered as (
-     update experiment set next_seq = next_seq + $3 where tenant_id = $1 and id = $2 returning next_seq - $3 as first, traceparent
+  `with told as (
+     select * from unnest($1::uuid[], $2::uuid[], $3::int[], $4::uuid[], $5::text[]) as t(tenant_id, id, count, event_id, key)
+   ), numbered as (
+     update experiment e set next_seq = e.next_seq + told.count from told where e.tenant_id = told.tenant_id and e.id = told.id
+     returning e.tenant_id, e.id, e.next_seq - told.count as first, told.count, told.event_id, told.key, e.traceparent
    ), written as (
      insert into event (tenant_id, experiment_id, seq, run_id, kind, body)
-     select $1, $2, numbered.first + e.n - 1, e.run_id, e.kind, e.body
-     from numbered, rows from (jsonb_to_recordset($4::jsonb) as (run_id uuid, kind text, body jsonb))
-          with ordinality as e(run_id, kind, body, n)
+     select numbered.tenant_id, numbered.id, numbered.first + e.n, e.run_id, e.kind, e.body
+     from jsonb_to_recordset($6::jsonb) as e(experiment_id uuid, n int, run_id uuid, kind text, body jsonb)
+     join numbered on numbered.id = e.experiment_id
    )
    insert into outbox (tenant_id, event_id, topic, key, type, payload, traceparent)
-   select $1, $5, $6, $7, $8,
-          jsonb_build_object('experimentId', $2::uuid, 'fromSequence', first, 'toSequence', first + $3 - 1), traceparent
+   select tenant_id, event_id, $7, key, $8,
+          jsonb_build_object('experimentId', id, 'fromSequence', first, 'toSequence', first + count - 1), traceparent
    from numbered`,
 );
 
+/** Events of one experiment, in their order. */
+export interface ToldEvents {
+  readonly key: ExperimentKey;
+  readonly events: readonly NewEvent[];
+}
+
 /** Appends events in their order and rings one bell for them. Locks the experiment until the commit. */
-export async function appendEvents(tx: Transaction, key: ExperimentKey, events: readonly NewEvent[]): Promise<void> {
-  if (events.length === 0) return;
+export function appendEvents(tx: Transaction, key: ExperimentKey, events: readonly NewEvent[]): Promise<void> {
+  return appendAllEvents(tx, [{ key, events }]);
+}
+
+/** Appends events of several experiments, which must be locked already when there is more than one. */
+export async function appendAllEvents(tx: Transaction, all: readonly ToldEvents[]): Promise<void> {
+  const some = all.filter(({ events }) => events.length > 0);
+  if (some.length === 0) return;
+  const rows = some.flatMap(({ key, events }) =>
+    events.map(({ runId, kind, body }, n) => ({ experiment_id: key.experimentId, n, run_id: runId, kind, body })),
+  );
   await tx.run(append, [
-    key.tenantId,
-    key.experimentId,
-    events.length,
-    JSON.stringify(events.map(({ runId, kind, body }) => ({ run_id: runId, kind, body }))),
-    newId(),
+    some.map(({ key }) => key.tenantId),
+    some.map(({ key }) => key.experimentId),
+    some.map(({ events }) => events.length),
+    some.map(() => newId()),
+    some.map(({ key }) => messageKey(key.tenantId, key.experimentId)),
+    JSON.stringify(rows),
     topics.events,
-    messageKey(key.tenantId, key.experimentId),
     EVENTS_WRITTEN,
   ]);
   tx.wroteOutbox = true;
