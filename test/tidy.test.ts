@@ -86,6 +86,18 @@ describe("documents", () => {
     assert.deepEqual(explained.sort(), Object.keys(catalogue).sort());
   });
 
+  it("explain every variable that the service reads, and no other", () => {
+    const named = (text: string): Set<string> => new Set(text.match(/\bASSAY_[A-Z0-9_]*[A-Z0-9]\b/g));
+    const read = named(
+      sources
+        .filter(({ path }) => path.startsWith("src/config/"))
+        .map(({ text }) => text)
+        .join("\n"),
+    );
+    assert.ok(read.size >= 40, `found ${read.size} variables`);
+    assert.deepEqual([...named(page("running.md"))].sort(), [...read].sort());
+  });
+
   it("name tests that exist behind every promise in what-holds.md", () => {
     const rows = page("what-holds.md")
       .split("\n")
