@@ -54,4 +54,17 @@ describe("npm start", () => {
     assert.equal(announced(), undefined);
     assert.equal(existsSync(join(dataDir, "postgres", "postmaster.pid")), false);
   });
+
+  it("ends in order on Ctrl-C, also where npm and the terminal both tell it", async () => {
+    service = start();
+    const url = await eventually("the service to announce itself", announced);
+    assert.equal((await fetch(new URL("/healthz", url))).status, 200);
+    const pid = Number(/"pid":(\d+)/.exec(readFileSync(join(dataDir, "service.json"), "utf8"))?.[1]);
+    const exit = once(service, "exit");
+    process.kill(pid, "SIGINT");
+    service.kill("SIGINT");
+    assert.deepEqual(await exit, [0, null]);
+    assert.equal(announced(), undefined);
+    assert.equal(existsSync(join(dataDir, "postgres", "postmaster.pid")), false);
+  });
 });

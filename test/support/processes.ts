@@ -123,14 +123,19 @@ export class TestProcess {
     return this.end("SIGTERM");
   }
 
+  /** Sends it a signal and waits for nothing. */
+  tell(signal: NodeJS.Signals): void {
+    this.child?.kill(signal);
+  }
+
   /** SIGSTOP: it keeps everything that it has and does nothing. */
   freeze(): void {
-    this.child?.kill("SIGSTOP");
+    this.tell("SIGSTOP");
   }
 
   /** SIGCONT: it goes on as if nothing had been. */
   thaw(): void {
-    this.child?.kill("SIGCONT");
+    this.tell("SIGCONT");
   }
 
   /** Resolves when this life ends. */
@@ -144,7 +149,7 @@ export class TestProcess {
   }
 
   private async end(signal: NodeJS.Signals): Promise<Ended> {
-    this.child?.kill(signal);
+    this.tell(signal);
     // A process that is stopped takes no signal but SIGKILL until it goes on.
     if (signal !== "SIGKILL") this.thaw();
     return this.whenEnded();

@@ -22,6 +22,8 @@ export const noBrokers: KafkaSettings = { brokers: ["127.0.0.1:1"], tls: false, 
 export interface RolesRig {
   readonly cluster: Cluster;
   readonly access: TestAccess;
+  /** The key that clients use. */
+  readonly key: string;
   /** Runs SQL as the administrator, who sees every tenant's rows. */
   readonly query: <Row extends pg.QueryResultRow>(text: string, values?: readonly unknown[]) => Promise<Row[]>;
   /** A client of the gateway. */
@@ -54,6 +56,7 @@ export async function openRoles(kafka: KafkaSettings): Promise<RolesRig> {
   return {
     cluster,
     access,
+    key,
     query: async (text, values = []) => (await admin.query(text, [...values])).rows,
     client: (gateway) => new AssayClient({ url: gateway.where.url ?? "", key }),
     spec: smallSpec,
