@@ -18,6 +18,19 @@ const checks = [
   { name: "ruff format", command: [python("ruff"), "format", "--check", "pods"] },
   { name: "ruff, bench", command: [python("ruff"), "check", "--config", "pods/pyproject.toml", "bench"] },
   {
+    name: "ruff, examples",
+    command: [
+      python("ruff"),
+      "check",
+      "--config",
+      "pods/pyproject.toml",
+      "--exclude",
+      "examples/events-python/assay",
+      "examples",
+    ],
+  },
+  { name: "tsc, examples", command: [tool("tsc"), "-p", "examples/events-typescript"] },
+  {
     name: "import-linter",
     command: [python("lint-imports"), "--config", "pyproject.toml", "--no-cache"],
     folder: "pods",

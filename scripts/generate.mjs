@@ -1,4 +1,5 @@
-// Generates the code of proto/ for both languages: Python stubs into pods/assay_pods/gen and TypeScript into src/gen.
+// Generates the code of proto/ for both languages: Python stubs into pods/assay_pods/gen and TypeScript into src/gen; what
+// crosses the bus also into the examples, which must work without the rest of the checkout.
 // `node scripts/generate.mjs` rewrites the committed code; `--check` writes nothing and fails with the list of files that differ.
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -12,7 +13,10 @@ const pythonPackage = "assay_pods.gen";
 const targets = {
   python: join(root, "pods", "assay_pods", "gen"),
   typescript: join(root, "src", "gen"),
+  examplePython: join(root, "examples", "events-python", "assay"),
+  exampleTypescript: join(root, "examples", "events-typescript", "gen"),
 };
+const busFolder = "assay/events/";
 const tsOptions = [
   "outputServices=grpc-js",
   "esModuleInterop=true",
@@ -95,6 +99,12 @@ function typescriptFiles(folder) {
   return new Map(filesBelow(folder).map((path) => [path, readFileSync(join(folder, path), "utf8")]));
 }
 
+/** What crosses the bus, as protoc wrote it; paths begin below `from`. */
+function exampleFiles(folder, from) {
+  const paths = filesBelow(folder).filter((path) => path.startsWith(busFolder) && !path.endsWith("_pb2_grpc.py"));
+  return new Map(paths.map((path) => [path.slice(from.length), readFileSync(join(folder, path), "utf8")]));
+}
+
 /** Generates everything into memory: target folder -> (path -> text). */
 function generate() {
   const protos = filesBelow(protoRoot).filter((path) => path.endsWith(".proto"));
@@ -104,6 +114,8 @@ function generate() {
     return new Map([
       [targets.python, pythonFiles(out.python)],
       [targets.typescript, typescriptFiles(out.typescript)],
+      [targets.examplePython, exampleFiles(out.python, "assay/")],
+      [targets.exampleTypescript, exampleFiles(out.typescript, "")],
     ]);
   } finally {
     rmSync(scratch, { recursive: true, force: true });

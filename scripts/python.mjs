@@ -1,7 +1,17 @@
 // The Python environment: found, made and filled by uv from locks with hashes. Nothing is installed outside the checkout.
 import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { digestOfFiles, outputOf, projectEnv, root, runVisibly, SetupError, stamp, unstamp } from "./toolbox.mjs";
+import {
+  digestOfFiles,
+  isStamped,
+  outputOf,
+  projectEnv,
+  root,
+  runVisibly,
+  SetupError,
+  stamp,
+  unstamp,
+} from "./toolbox.mjs";
 
 const lock = join("pods", "requirements.txt");
 const uvLock = join("pods", "uv.txt");
@@ -47,6 +57,22 @@ export function installPackages() {
   unstamp(".venv");
   uv(["pip", "sync", "--require-hashes", "--python", join(".venv", "bin", "python"), lock]);
   stamp(".venv", pythonDigest());
+}
+
+const exampleLock = join("examples", "events-python", "requirements.txt");
+const exampleFolder = join(".cache", "examples-python");
+
+/** An environment with what the Python example needs and no more; gives its interpreter. */
+export function exampleEnvironment() {
+  const digest = digestOfFiles([exampleLock]);
+  const program = join(root, exampleFolder, "bin", "python");
+  if (isStamped(exampleFolder, digest)) return program;
+  const python = outputOf(findPython(), ["-c", "import sys; print(sys.executable)"]);
+  uv(["venv", "--quiet", "--allow-existing", "--python", python, exampleFolder]);
+  unstamp(exampleFolder);
+  uv(["pip", "sync", "--quiet", "--require-hashes", "--python", program, exampleLock]);
+  stamp(exampleFolder, digest);
+  return program;
 }
 
 /** Fills a folder with what a lock with hashes names, apart from every environment. */

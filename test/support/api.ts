@@ -6,6 +6,7 @@ import { after } from "node:test";
 import pg from "pg";
 import { type Api, type ApiOptions, createApi } from "../../src/api/server.js";
 import { ArtifactFolder } from "../../src/artifacts/folder.js";
+import type { Bus } from "../../src/bus/bus.js";
 import { MemoryBus } from "../../src/bus/memory.js";
 import { newId } from "../../src/domain/digest.js";
 import { newKey, parseKey, secretDigest } from "../../src/domain/key.js";
@@ -32,7 +33,7 @@ export interface KeyWish {
 export interface TestApi {
   readonly api: Api;
   readonly databases: TestDatabases;
-  readonly bus: MemoryBus;
+  readonly bus: Bus;
   readonly artifacts: ArtifactFolder;
   readonly holder: Holder;
   /** What the API logged, a JSON text a line. */
@@ -49,7 +50,7 @@ export interface TestApi {
 export async function testApi(options: Partial<ApiOptions> = {}): Promise<TestApi> {
   const relays: Relay[] = [];
   const databases = await testDatabases(() => relays.forEach((relay) => void relay.wake()));
-  const bus = new MemoryBus({ log: quietLog });
+  const bus = options.bus ?? new MemoryBus({ log: quietLog });
   await bus.start();
   const relay = new Relay({ database: databases.work, bus, log: quietLog });
   relays.push(relay);
