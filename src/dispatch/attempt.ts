@@ -13,6 +13,7 @@ import { askAfter } from "./ask-after.js";
 import { Checkpoints } from "./checkpoints.js";
 import type { ExperimentWriter } from "./experiment-writer.js";
 import { Grants } from "./grants.js";
+import { HeldStart } from "./held-start.js";
 import { Keepalive } from "./keepalive.js";
 import type { News } from "./news.js";
 import { cleanText, OutcomeCheck } from "./outcome.js";
@@ -51,6 +52,8 @@ export interface AttemptPlace {
   readonly lastSequence: number;
   /** Whether the lease was claimed just now, not adopted. */
   readonly isNew: boolean;
+  /** Told when the pod has ended its work, which is not stored yet. May be told again. */
+  readonly freed: () => void;
   /** Told when the pod gave no answer, so that it gets no more runs until it does. */
   readonly doubt: () => void;
 }
@@ -63,6 +66,7 @@ export class Attempt {
   private readonly checkpoints: Checkpoints;
   private readonly grants: Grants | undefined;
   private resumedFrom: ResumePoint | undefined;
+  private readonly started: HeldStart;
   private sequence: number;
   private stopSent: StopMode | null = null;
 
@@ -83,6 +87,10 @@ export class Attempt {
     const { client, isNew } = place;
     this.keepalive = new Keepalive(parts, lease, { client, isNew, over: this.over });
     this.sequence = place.lastSequence;
+    this.started = new HeldStart(
+      () => parts.writer.write(lease, async (scope) => void (await runStarted(scope, lease))),
+      (error) => this.say("warn", "the start of a run could not be written yet", { reason: reasonOf(error) }),
+    );
   }
 
   /** Resolves when the attempt has ended, is lost, or somebody else looks after it. Never rejects. */
@@ -93,6 +101,7 @@ export class Attempt {
       // The lease runs out and the sweep gives the run to somebody else.
       this.say("error", "attempt is left alone", { reason: reasonOf(error) });
     } finally {
+      this.started.take();
       this.over.abort();
     }
   }
@@ -176,28 +185,31 @@ export class Attempt {
 
   /** Whether the attempt is over. */
   private async hear(event: PodEvent): Promise<boolean> {
-    const { news, writer } = this.parts;
+    const { news } = this.parts;
     const { sequence } = event;
     const { runId } = this.lease;
     const nothing = { sequence, event: null, progress: null };
     switch (event.kind) {
       case "STARTED":
-        await writer.write(this.lease, (scope) => runStarted(scope, this.lease));
+        this.started.heard();
         return false;
       case "BEAT":
         this.keepalive.heard(event.beat);
         return false;
       case "PROGRESS": {
+        await this.started.say();
         const progress = { stage: cleanText(event.stage, 100), completed: event.completed, total: event.total };
         news.add(this.lease, { sequence, progress, event: { runId, kind: "PROGRESS", body: progress } });
         return false;
       }
       case "LOG": {
+        await this.started.say();
         const body = { message: cleanText(event.message) };
         news.add(this.lease, { ...nothing, event: { runId, kind: event.warning ? "WARNING" : "LOG", body } });
         return false;
       }
       case "METRIC": {
+        await this.started.say();
         const body = { name: cleanText(event.name, 200), value: finite(event.value), step: event.step };
         news.add(this.lease, { ...nothing, event: { runId, kind: "METRIC", body } });
         return false;
@@ -211,6 +223,8 @@ export class Attempt {
         this.checkpoints.keep(event.checkpoint);
         return false;
       case "DONE":
+        // The pod has freed its slot: while this is written, it may begin the next run.
+        this.place.freed();
         await this.checkpoints.settled();
         await this.end(event);
         await this.checkpoints.forget();
@@ -238,6 +252,7 @@ export class Attempt {
       case "CANCELLED":
       case "RELEASED": {
         const end = outcome.kind === "CANCELLED" ? stopAttempt : releaseAttempt;
+        await this.started.say();
         const said = { used, lastStep: stepOf(outcome.lastStep), events: this.parts.news.take(this.lease) };
         const ending = await this.parts.writer.write(this.lease, (scope) => end(scope, this.lease, said));
         return this.sayEnding(outcome.kind, ending);
@@ -266,10 +281,15 @@ export class Attempt {
     const events = this.parts.news.take(this.lease);
     try {
       const done = { contentSha256, metrics, partial, files, used, events };
-      this.sayEnding(
-        "SUCCEEDED",
-        await this.parts.writer.write(this.lease, (scope) => completeRun(scope, this.lease, done)),
-      );
+      const isHeld = this.started.take();
+      const ending = await this.parts.writer.write(this.lease, async (scope) => {
+        // Sent together, and done in this order.
+        const both = [isHeld ? runStarted(scope, this.lease) : null, completeRun(scope, this.lease, done)] as const;
+        await Promise.allSettled(both);
+        await both[0];
+        return both[1];
+      });
+      this.sayEnding("SUCCEEDED", ending);
     } catch (error) {
       if (!isDataFailure(error)) throw error;
       const message = `the result cannot be stored: ${reasonOf(error)}`;
@@ -278,6 +298,7 @@ export class Attempt {
   }
 
   private async fail(failure: Omit<Failure, "events">): Promise<void> {
+    await this.started.say();
     const events = this.parts.news.take(this.lease);
     const whole: Failure = { ...failure, message: cleanText(failure.message), events };
     const ending = await this.parts.writer.write(this.lease, (scope) => failAttempt(scope, this.lease, whole));

@@ -21,13 +21,14 @@ export async function claimFor(
   { client, podId, freeSlots }: FreePod,
   { dispatcherId, ttlMs }: ClaimCall,
 ): Promise<Assignment[]> {
-  const claimed = await parts.database.transaction(async (tx) => {
-    const runs = await claimRuns(tx, { dispatcherId, podId, podAddress: client.address, ttlMs, limit: freeSlots });
-    const inputs = runs.length === 0 ? new Map<string, never>() : await inputsOf(tx, runs);
-    return runs.map((run) => ({ run, found: inputs.get(run.runId) }));
-  });
+  const request = { dispatcherId, podId, podAddress: client.address, ttlMs, limit: freeSlots };
+  const claimed = await parts.database.transaction((tx) => claimRuns(tx, request, true));
+  const readers = claimed.filter((run) => run.readsFiles);
+  const inputs =
+    readers.length === 0 ? new Map<string, never>() : await parts.database.transaction((tx) => inputsOf(tx, readers));
   const ready: Assignment[] = [];
-  for (const { run, found } of claimed) {
+  for (const run of claimed) {
+    const found = inputs.get(run.runId);
     const missing = found?.missing ?? [];
     if (missing.length === 0) ready.push({ ...run, inputs: found?.inputs ?? [] });
     else

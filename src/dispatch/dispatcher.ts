@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import type { ArtifactStore, Grantor } from "../artifacts/store.js";
 import type { Bus, Subscription } from "../bus/bus.js";
 import { newId } from "../domain/digest.js";
@@ -53,6 +54,7 @@ const defaultTimes: LeaseTimes = { ttlMs: 30_000, beatMs: 5_000, callMs: 5_000, 
 const MISSED_BEATS = 3;
 const OVERDUE_SECONDS = 60;
 const RETENTION_LOOK_MS = 900_000;
+const REUSE_REST_MS = 20;
 const CONSUMER = "dispatcher";
 
 /** Gives runs to pods and sees every attempt through. Any number may run side by side. */
@@ -171,14 +173,20 @@ export class Dispatcher {
 
   private async answer(): Promise<void> {
     if (await this.reuse.look()) this.wakeUp();
+    // Every run that ends is a reason to look; a look serves all of a moment.
+    if (!this.stopping) await pause(REUSE_REST_MS);
   }
 
   /** Without a task the attempt is at work already. */
   private see(lease: Lease, at: Pick<AttemptPlace, "client" | "podId" | "lastSequence">, task: PodTask | null): void {
     const { address } = at.client;
-    const place = { ...at, isNew: task !== null, doubt: () => this.pods.doubt(address) };
-    const attempt = new Attempt(this.parts, lease, place);
     const free = this.pods.occupy(address);
+    const freed = (): void => {
+      free();
+      this.wakeUp();
+    };
+    const place = { ...at, isNew: task !== null, freed, doubt: () => this.pods.doubt(address) };
+    const attempt = new Attempt(this.parts, lease, place);
     const done = attempt.run(task).then(() => {
       free();
       this.attempts.delete(attempt);

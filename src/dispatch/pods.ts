@@ -79,12 +79,15 @@ export class Pods {
     });
   }
 
-  /** An attempt of ours takes a slot of the pod; call the answer when it has ended. */
+  /** An attempt of ours takes a slot of the pod; call the answer when it has ended, once or more. */
   occupy(address: string): () => void {
     const pod = this.entry(address);
     pod.mine += 1;
     pod.turns += 1;
+    let isFree = false;
     return () => {
+      if (isFree) return;
+      isFree = true;
       pod.mine -= 1;
       pod.turns += 1;
     };

@@ -60,6 +60,7 @@ export class Reuse {
       const found = await findAnswers(tx, hints, BATCH);
       return { answers: found, files: found.length === 0 ? [] : await filesOfSources(tx, found) };
     });
+    if (answers.length === 0) return { found: 0, answered: 0, lost: 0 };
     const lost = await this.lostOf(files);
     const lostSources = new Set(lost.map((file) => file.sourceId));
     const sound = answers.filter((answer) => !lostSources.has(answer.sourceId));

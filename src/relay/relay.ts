@@ -7,6 +7,8 @@ import { type Log, reasonOf } from "../log.js";
 import type { WorkDatabase } from "../store/database.js";
 import { markPublished, takeMessages, waitingMessages } from "../store/outbox.js";
 
+const BATCH = 500;
+
 /** What the relay works with. */
 export interface RelayOptions {
   readonly database: WorkDatabase;
@@ -65,7 +67,7 @@ export class Relay {
 
   /** Publishes one batch and gives its size. Throws when the bus refuses it or does not take it in time. */
   async publishBatch(): Promise<number> {
-    const { database, batchSize = 500 } = this.options;
+    const { database, batchSize = BATCH } = this.options;
     await this.stragglerSettled();
     return database.transaction(async (tx) => {
       const messages = await takeMessages(tx, batchSize);
@@ -114,12 +116,12 @@ export class Relay {
   }
 
   private async run(): Promise<void> {
-    const { log, pollMs = 1_000 } = this.options;
+    const { log, pollMs = 1_000, batchSize = BATCH } = this.options;
     while (!this.stopping.signal.aborted) {
       try {
         const published = await this.publishBatch();
         this.lookedMs = performance.now();
-        if (published === 0) await this.wakeUp.wait(pollMs);
+        if (published < batchSize) await this.wakeUp.wait(pollMs);
       } catch (error) {
         log.error("messages could not be published", { reason: reasonOf(error) });
         await this.wait(pollMs);

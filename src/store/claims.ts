@@ -16,6 +16,8 @@ export interface ClaimedRun extends Lease {
   readonly capability: string;
   readonly spec: string;
   readonly specSha256: string;
+  /** Whether it has any input. */
+  readonly readsFiles: boolean;
 }
 
 /** Who claims, for which pod, for how long. */
@@ -89,7 +91,7 @@ const claim = statement(
      update run r set state = 'LEASED', state_reason = null, epoch = r.epoch + 1, attempt = r.attempt + 1, progress = null,
                       lease_owner = $1, lease_until = now() + make_interval(secs => $4::float8 / 1000)
      from chosen c where r.tenant_id = c.tenant_id and r.id = c.id
-     returning r.tenant_id, r.id, r.experiment_id, r.epoch, r.spec, r.spec_sha256, c.weight, c.tag, c.served, c.place, c.cost
+     returning r.tenant_id, r.id, r.experiment_id, r.epoch, r.spec, r.spec_sha256, r.inputs <> '[]' as reads, c.weight, c.tag, c.served, c.place, c.cost
    ), tagged as (
      select c.*, c.cost / c.weight as amount,
             c.tag + coalesce(sum(c.cost / c.weight) over (partition by c.tenant_id order by c.place rows between unbounded preceding and 1 preceding), 0) as start_tag
@@ -114,7 +116,7 @@ const claim = statement(
      from (select start_tag, n from numbered order by n desc limit 1) last
    )
    select c.tenant_id as "tenantId", c.id as "runId", c.experiment_id as "experimentId", c.epoch, c.spec,
-          c.spec_sha256 as "specSha256", lower(e.capability) as capability
+          c.spec_sha256 as "specSha256", c.reads as "readsFiles", lower(e.capability) as capability
    from numbered c join experiment e on e.tenant_id = c.tenant_id and e.id = c.experiment_id
    order by c.n`,
 );
@@ -127,11 +129,17 @@ function fits({ limit, committed, cost }: Readonly<Record<"limit" | "committed" 
 /**
  * Gives the next runs to a pod, shared out fairly among tenants: each gets a higher epoch, a lease and an attempt, and what it is
  * thought to cost is reserved. Claims are one after another; this waits for no other lock and writes no event.
+ * Where nothing follows it in the transaction, `isLast` saves a way to the server.
  */
-export async function claimRuns(tx: Transaction, request: ClaimRequest): Promise<ClaimedRun[]> {
+export async function claimRuns(tx: Transaction, request: ClaimRequest, isLast = false): Promise<ClaimedRun[]> {
   const { dispatcherId, podId, podAddress, ttlMs, limit } = request;
-  await lockShares(tx);
-  return tx.rows<ClaimedRun>(claim, [dispatcherId, podId, podAddress, ttlMs, limit]);
+  // Sent together; the claim begins, and sees what is stored, once the lock is held.
+  const locked = lockShares(tx);
+  const values = [dispatcherId, podId, podAddress, ttlMs, limit];
+  const runs = isLast ? tx.lastRows<ClaimedRun>(claim, values) : tx.rows<ClaimedRun>(claim, values);
+  await Promise.allSettled([locked, runs]);
+  await locked;
+  return runs;
 }
 
 /** A file that a run reads, as the pod is told. */

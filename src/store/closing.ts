@@ -67,7 +67,7 @@ export class ExperimentScope implements ExperimentKey {
     this.experimentId = experiment.experimentId;
   }
 
-  /** Locks the experiment, does the work and writes what came of it. */
+  /** Locks the experiment, does the work and writes what came of it. Nothing may follow in the transaction. */
   static async within<T>(
     tx: Transaction,
     key: ExperimentKey,
@@ -82,12 +82,15 @@ export class ExperimentScope implements ExperimentKey {
 
   /**
    * The same for several experiments at once, which takes about as many ways to the server as for one. Those whose row
-   * somebody else has locked are left out; gives the items whose experiments were not.
+   * somebody else has locked are left out; gives the items whose experiments were not. Nothing may follow in the transaction.
    */
   static async withinFree<Item>(
     tx: Transaction,
     items: readonly Item[],
-    { keyOf, work }: { keyOf: (item: Item) => ExperimentKey; work: (scope: ExperimentScope, item: Item) => Promise<void> },
+    {
+      keyOf,
+      work,
+    }: { keyOf: (item: Item) => ExperimentKey; work: (scope: ExperimentScope, item: Item) => Promise<void> },
   ): Promise<Set<Item>> {
     const keys = items.map(keyOf);
     const rows = await tx.rows<LockedExperiment>(lockFree, [
@@ -121,6 +124,8 @@ export class ExperimentScope implements ExperimentKey {
     await appendAllEvents(
       tx,
       scopes.map(({ tenantId, experimentId, events }) => ({ key: { tenantId, experimentId }, events })),
+      all.every(({ isOver, isLast }) => !isOver || isLast) &&
+        scopes.every(({ left, experiment }) => left === 0 || experiment.pausedAt === null),
     );
     for (const { experiment, isOver, isLast } of all) {
       if (isOver && !isLast) await stageEnded(tx, { ...experiment, openRuns: 0 });

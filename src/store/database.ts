@@ -160,7 +160,8 @@ class Pool {
           const tx = new Transaction(client, manager);
           const given = await work(tx);
           await opened;
-          return { given, wroteOutbox: tx.wroteOutbox };
+          await tx.committed;
+          return { given, wroteOutbox: tx.wroteOutbox, isCommitted: tx.committed !== undefined };
         }),
       );
       if (answer.wroteOutbox) this.tellRelays();
@@ -238,10 +239,14 @@ async function hangUp(client: pg.Client): Promise<void> {
 }
 
 /** Commits what the work did, or takes it back. */
-async function whole<T>(client: pg.ClientBase, log: Log, work: () => Promise<T>): Promise<T> {
+async function whole<T extends { readonly isCommitted: boolean }>(
+  client: pg.ClientBase,
+  log: Log,
+  work: () => Promise<T>,
+): Promise<T> {
   try {
     const answer = await work();
-    await client.query("commit");
+    if (!answer.isCommitted) await client.query("commit");
     return answer;
   } catch (error) {
     if (isSilence(error)) throw error;

@@ -58,14 +58,18 @@ export function appendEvents(tx: Transaction, key: ExperimentKey, events: readon
   return appendAllEvents(tx, [{ key, events }]);
 }
 
-/** Appends events of several experiments, which must be locked already when there is more than one. */
-export async function appendAllEvents(tx: Transaction, all: readonly ToldEvents[]): Promise<void> {
+/**
+ * Appends events of several experiments, which must be locked already when there is more than one. `isLast` where nothing
+ * follows in the transaction.
+ */
+export async function appendAllEvents(tx: Transaction, all: readonly ToldEvents[], isLast = false): Promise<void> {
   const some = all.filter(({ events }) => events.length > 0);
   if (some.length === 0) return;
   const rows = some.flatMap(({ key, events }) =>
     events.map(({ runId, kind, body }, n) => ({ experiment_id: key.experimentId, n, run_id: runId, kind, body })),
   );
-  await tx.run(append, [
+  tx.wroteOutbox = true;
+  const values = [
     some.map(({ key }) => key.tenantId),
     some.map(({ key }) => key.experimentId),
     some.map(({ events }) => events.length),
@@ -74,8 +78,8 @@ export async function appendAllEvents(tx: Transaction, all: readonly ToldEvents[
     JSON.stringify(rows),
     topics.events,
     EVENTS_WRITTEN,
-  ]);
-  tx.wroteOutbox = true;
+  ];
+  await (isLast ? tx.lastRows(append, values) : tx.rows(append, values));
 }
 
 /** Which events of an experiment are wanted. */

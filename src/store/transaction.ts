@@ -17,6 +17,9 @@ export class Transaction {
   /** Whether the outbox got rows, for which the relay is woken after the commit. */
   wroteOutbox = false;
 
+  /** The commit, where it was sent with the last statement. */
+  committed: Promise<unknown> | undefined;
+
   constructor(
     private readonly client: pg.ClientBase,
     /** Reads through the mapping of `tables.ts`. */
@@ -26,6 +29,17 @@ export class Transaction {
   /** Runs a prepared statement and gives its rows as PostgreSQL names their columns. */
   async rows<Row extends pg.QueryResultRow>(wanted: Statement, values: readonly unknown[] = []): Promise<Row[]> {
     return (await this.client.query<Row>({ ...wanted, values: [...values] })).rows;
+  }
+
+  /**
+   * As `rows`, for the transaction's last statement: the commit is sent with it, and so takes no way to the server of its own.
+   * Where the statement fails, PostgreSQL makes a rollback of it.
+   */
+  lastRows<Row extends pg.QueryResultRow>(wanted: Statement, values: readonly unknown[] = []): Promise<Row[]> {
+    const rows = this.rows<Row>(wanted, values);
+    this.committed = this.client.query("commit");
+    this.committed.catch(() => undefined); // told by whoever opened the transaction
+    return rows;
   }
 
   /** Runs a prepared statement and gives how many rows it touched. */

@@ -68,6 +68,8 @@ export interface StubPodOptions {
   readonly spoil?: (bytes: Buffer) => Buffer;
   /** Told the status of every upload. */
   readonly uploaded?: (status: number) => void;
+  /** Told the id of each run that is taken. */
+  readonly took?: (runId: string) => void;
   /** False for runs that make no file at all; otherwise each stores its result as one, as the real pod's runs do. */
   readonly storesResult?: boolean;
   /** Default: answers `{"value": f(spec)}` at once. */
@@ -175,6 +177,7 @@ export class StubPod {
       this.forgetEnded();
       this.highest.set(runId, epoch);
       this.taken.push({ runId, epoch });
+      this.options.took?.(runId);
       this.attempts.set(name, new StubAttempt(request, this.options));
     }
     done(null, { freeSlots: this.options.slots - this.busy });
