@@ -7,6 +7,7 @@ import { after } from "node:test";
 import pg from "pg";
 import { AssayClient, AssayRequestError, type RobustnessSpec } from "../../clients/typescript/index.js";
 import type { KafkaSettings } from "../../src/bus/kafka-client.js";
+import { catalogue } from "../../src/errors.js";
 import { assertHolds, check, type Verdict } from "../faults/checker.js";
 import { folderLook } from "../faults/files.js";
 import { Cluster } from "./cluster.js";
@@ -120,10 +121,9 @@ export async function submitUntilAnswered(clients: readonly AssayClient[], spec:
 
 /** Whether a client may just ask again: no answer came, or one that says so. */
 export function isRetriable(error: unknown): boolean {
-  return (
-    error instanceof AssayRequestError &&
-    ["UNREACHABLE", "STORE_UNAVAILABLE", "BUS_UNAVAILABLE", "POD_UNAVAILABLE"].includes(error.code)
-  );
+  if (!(error instanceof AssayRequestError)) return false;
+  const codes = new Map<string, { readonly retriable: boolean }>(Object.entries(catalogue));
+  return error.code === "UNREACHABLE" || codes.get(error.code)?.retriable === true;
 }
 
 /** The log lines of a process's whole history that carry this message. */
