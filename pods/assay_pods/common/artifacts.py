@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import shutil
+from collections.abc import Set
 from pathlib import Path
 from typing import NamedTuple
 
@@ -76,6 +77,46 @@ class ArtifactStore:
             raise ArtifactError(f"wanted the artifact {sha256}, but its file has the digest {came}")
         return path
 
+    def touch(self, sha256: str, size_bytes: int) -> bool:
+        """Whether the file is here and whole, after hashing it again; then it counts as used now. A damaged one is removed."""
+        path = self.path_of(sha256)
+        try:
+            if path.stat().st_size == size_bytes:
+                self.verified(sha256)
+                os.utime(path)
+                return True
+        except (FileNotFoundError, ArtifactError):
+            pass
+        path.unlink(missing_ok=True)
+        return False
+
+    def fetched_path(self, sha256: str) -> Path:
+        """Where a file that comes from elsewhere is gathered."""
+        folder = self._tmp / "fetch"
+        folder.mkdir(exist_ok=True)
+        return folder / f"{self.path_of(sha256).name}.partial"
+
+    def adopt(self, partial: Path, sha256: str) -> None:
+        """Take a gathered file in whose digest was checked."""
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())
+        self._settle(partial, sha256)
+
+    def evict(self, most_bytes: int, keep: Set[str]) -> None:
+        """Remove the files that were not used for longest until the rest fits, but none of those to be kept."""
+        files: list[tuple[float, int, Path]] = []
+        for path in self._cas.glob("??/*"):
+            with contextlib.suppress(FileNotFoundError):
+                found = path.stat()
+                files.append((found.st_mtime, found.st_size, path))
+        surplus = sum(size for _, size, _ in files) - most_bytes
+        for _, size, path in sorted(files):
+            if surplus <= 0:
+                return
+            if path.name not in keep:
+                path.unlink(missing_ok=True)
+                surplus -= size
+
     def attempt_folder(self, run_id: str, epoch: int) -> Path:
         """The folder for unfinished files of an attempt; `run_id` and `epoch` were checked by whoever accepted the run."""
         return self._tmp / run_id / str(epoch)
@@ -131,6 +172,10 @@ class ArtifactStore:
             os.fsync(file.fileno())
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             size = os.fstat(file.fileno()).st_size
+        self._settle(partial, sha256)
+        return Stored(sha256, size)
+
+    def _settle(self, partial: Path, sha256: str) -> None:
         partial.chmod(0o444)
         final = self.path_of(sha256)
         if not final.parent.exists():
@@ -138,7 +183,6 @@ class ArtifactStore:
             _sync_folder(self._cas)
         partial.replace(final)
         _sync_folder(final.parent)
-        return Stored(sha256, size)
 
 
 def _move(source: Path, target: Path) -> None:

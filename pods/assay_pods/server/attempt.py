@@ -16,6 +16,7 @@ from assay_pods.server.pod_log import log
 from assay_pods.server.progress_rate import ProgressRate
 from assay_pods.server.refusal import RefusalError
 from assay_pods.server.run_process import RunProcess
+from assay_pods.server.transfers import Files, Transfers
 
 _WORDS = {
     run_pb2.CANCEL_MODE_RELEASE: RELEASE,
@@ -50,9 +51,11 @@ class _Verdict(Enum):
 class Attempt:
     """Lives in the event loop; `run` goes through its whole life. Work starts with the first acknowledged beat."""
 
-    def __init__(self, job: Job, limits: Limits) -> None:
+    def __init__(self, job: Job, limits: Limits, files: Files) -> None:
         """Start the lease's clock and send the first beat; no process is started yet."""
         self.job = job
+        self.transfers = Transfers(files, announce=self._announce, moved=self._note_move, ask_again_s=2 * limits.beat_interval_s)
+        self._preparing: asyncio.Task[None] | None = None
         self.log = EventLog(job.run_id, job.epoch)
         self._gone = asyncio.Event()
         self._limits = limits
@@ -81,19 +84,18 @@ class Attempt:
         return self._verdict is _Verdict.FENCED
 
     async def run(self) -> None:
-        """Start the process, keep the lease's clock, and close the event log once the process is gone."""
+        """Start the process, keep the lease's clock, and close the event log once the process is gone and its files are told of."""
         self._process.start()
-        while not self._process.ended.is_set():
+        over = asyncio.create_task(self._until_over())
+        while not over.done():
             # Deadlines come before anything else after a wait: the whole pod may have been stopped for long.
             now = clock.now()
             self._enforce(now)
             if now >= self._next_beat_at:
                 self._send_beat(now)
             due_in = None if self._verdict is not None else max(0.001, self._next_due() - now)
-            try:
-                await asyncio.wait_for(self._process.ended.wait(), due_in)
-            except TimeoutError:
-                continue
+            await asyncio.wait({over}, timeout=due_in)
+        await over
         self._enforce(clock.now())
         # Before Done is heard: whoever hears it may give the slot away at once.
         self._gone.set()
@@ -114,10 +116,8 @@ class Attempt:
         except ValueError as error:
             raise RefusalError(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from None
         self.cancel(cancel_mode)
-        if not self._working and self._verdict is None and self.busy:
-            self._working = True
-            self._moved_at = now
-            self._process.tell(GO)
+        if self._preparing is None and self._verdict is None and self.busy:
+            self._preparing = asyncio.create_task(self._prepare())
 
     def cancel(self, mode: run_pb2.CancelMode) -> None:
         """End the attempt early. Of several wishes the strongest counts."""
@@ -140,6 +140,7 @@ class Attempt:
             return
         log.info("attempt fenced", run=self.job.run_id, epoch=self.job.epoch, reason=reason)
         self._verdict = _Verdict.FENCED
+        self.transfers.stop()
         self._process.kill()
         self.log.drop(RefusalError(status, f"wanted epoch {self.job.epoch} of run {self.job.run_id}, but {reason}"))
 
@@ -147,7 +148,7 @@ class Attempt:
         """Hold the attempt to its deadlines."""
         if not self.busy:
             return
-        if self._outcome is None and now >= self._lease.until:
+        if self._needs_lease and now >= self._lease.until:
             self.fence(f"no beat was acknowledged within {lease.SHARE} of its lease of {self._limits.lease_ttl_s} s")
         if self._limits.hard_deadline_s is not None and now >= self._accepted_at + self._limits.hard_deadline_s:
             self._kill(_Verdict.HARD_DEADLINE)
@@ -158,10 +159,11 @@ class Attempt:
         if self._verdict is None and self.busy:
             self._verdict = verdict
             self._note_usage()
+            self.transfers.stop()
             self._process.kill()
 
     def _next_due(self) -> float:
-        due = [self._next_beat_at, self._lease.until if self._outcome is None else self._exit_by]
+        due = [self._next_beat_at, self._lease.until if self._needs_lease else None, self._exit_by]
         if self._limits.hard_deadline_s is not None:
             due.append(self._accepted_at + self._limits.hard_deadline_s)
         return min(at for at in due if at is not None)
@@ -189,11 +191,48 @@ class Attempt:
                 due = self._progress.note(event)
                 if due is not None:
                     self.log.append(due)
-            elif body in ("artifact", "checkpoint"):
-                self._flush_progress()
-                self.log.append(event)
+            elif body == "artifact":
+                self.transfers.offer(event, event.artifact.name, event.artifact)
+            elif body == "checkpoint":
+                self.transfers.offer(event, f"checkpoint-{event.checkpoint.step}", event.checkpoint)
             elif body in ("started", "log", "metric"):
                 self.log.append(event)
+
+    @property
+    def _needs_lease(self) -> bool:
+        """Whether work goes on: the process has not said its last, or its files are on their way."""
+        return self._outcome is None or self.transfers.busy
+
+    async def _prepare(self) -> None:
+        """Fetch what is missing, then let work start."""
+        failure = await self.transfers.fetch()
+        if self._verdict is not None or not self.busy:
+            return
+        self._moved_at = clock.now()
+        if failure is None:
+            self._working = True
+            self._process.tell(GO)
+        else:
+            self._outcome = run_pb2.Done(failed=failure)
+            self._process.kill()
+
+    async def _until_over(self) -> None:
+        """The process is gone, and the files of a result are where everybody finds them."""
+        await self._process.ended.wait()
+        self._exit_by = None
+        if self._outcome is None or self._outcome.WhichOneof("outcome") not in ("succeeded", "released"):
+            self.transfers.stop()
+        failure = await self.transfers.settle()
+        if failure is not None and self._outcome is not None:
+            self._outcome.failed.CopyFrom(failure)
+
+    def _announce(self, event: run_pb2.RunEvent) -> None:
+        self._flush_progress()
+        self.log.append(event)
+
+    def _note_move(self) -> None:
+        """May be called from any thread."""
+        self._moved_at = clock.now()
 
     def _flush_progress(self) -> None:
         event = self._progress.take()

@@ -65,6 +65,7 @@ def parse_options(arguments: Sequence[str]) -> Options:
                 stall_s=_positive(read.stall_seconds, "--stall-seconds"),
                 keep_done_s=_positive(read.keep_done_seconds, "--keep-done-seconds"),
                 checkpoint_s=_not_negative(read.checkpoint_seconds, "--checkpoint-seconds"),
+                keep_bytes=int(_positive(read.keep_gib, "--keep-gib") * 2**30),
             ),
             grace_s=_not_negative(read.grace_seconds, "--grace-seconds"),
             device=read.device,
@@ -90,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--keep-done-seconds", type=float, default=600.0, help="how long the end of a run can still be fetched")
     parser.add_argument("--checkpoint-seconds", type=float, default=30.0, help="seconds of training between checkpoints, at least")
     parser.add_argument("--grace-seconds", type=float, default=120.0, help="after SIGTERM: how long runs may take to reach a checkpoint")
+    parser.add_argument("--keep-gib", type=float, default=50.0, help="files of a bucket that stay here for the next runs, in GiB")
     parser.add_argument("--tls-cert", type=Path, help="PEM certificate chain; the three --tls files go together")
     parser.add_argument("--tls-key", type=Path, help="PEM private key")
     parser.add_argument("--tls-client-ca", type=Path, help="PEM authority that clients' certificates must come from")

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import grpc
@@ -12,6 +12,7 @@ import grpc
 from assay_pods.gen.assay.pod.v1 import pod_service_pb2
 from assay_pods.server.attempt import Limits
 from assay_pods.server.capabilities import Capability
+from assay_pods.server.http_files import Source, is_safe_address
 from assay_pods.server.lease import SHARE
 from assay_pods.server.refusal import RefusalError
 
@@ -48,6 +49,9 @@ class Plan:
     limits: Limits
     resume_from: ResumePoint | None = None
     micro_batch_divisor: int = 1
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    """Digest to where the file can be fetched, for those that this pod's store may lack."""
+    uploads_need_grants: bool = False
 
 
 def check_plan(request: pod_service_pb2.StartRunRequest, capabilities: Mapping[str, Capability], stall_s: float) -> Plan:
@@ -81,6 +85,8 @@ def check_plan(request: pod_service_pb2.StartRunRequest, capabilities: Mapping[s
         limits=_limits_of(request, stall_s),
         resume_from=_resume_point_of(request),
         micro_batch_divisor=_divisor_of(request),
+        sources=_sources_of(request),
+        uploads_need_grants=request.uploads_need_grants,
     )
 
 
@@ -124,6 +130,28 @@ def _inputs_of(request: pod_service_pb2.StartRunRequest) -> Mapping[str, str]:
         _check(_SHA256.fullmatch(each.sha256) is not None, f"a SHA-256 for the input {each.name}", each.sha256)
         inputs[each.name] = each.sha256
     return inputs
+
+
+def _sources_of(request: pod_service_pb2.StartRunRequest) -> Mapping[str, Source]:
+    """An address is a secret, so that a bad one is not told back."""
+    sources = [Source(sha256=each.sha256, size_bytes=each.size_bytes, url=each.url) for each in request.inputs if each.url]
+    if request.resume_url:
+        came = request.resume_from
+        sources.append(Source(sha256=came.sha256, size_bytes=came.size_bytes, url=request.resume_url))
+    for source in sources:
+        _check(source.size_bytes >= 0, "a size of 0 bytes or more beside an address", source.size_bytes)
+        _check(is_safe_address(source.url), f"an https address, or http on this machine, for {source.sha256}", "another address")
+    return {source.sha256: source for source in sources}
+
+
+def check_grant(request: pod_service_pb2.GrantUploadRequest) -> None:
+    """Check where a file is to be uploaded.
+
+    Raises:
+        RefusalError: INVALID_ARGUMENT.
+    """
+    if request.url or not request.refusal:
+        _check(is_safe_address(request.url), f"an https address, or http on this machine, for {request.sha256}", "another address")
 
 
 def _limits_of(request: pod_service_pb2.StartRunRequest, stall_s: float) -> Limits:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import uuid
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -15,10 +16,12 @@ from assay_pods.common.checkpoint_files import CheckpointError, check_made_for
 from assay_pods.gen.assay.pod.v1 import run_pb2
 from assay_pods.server.attempt import Attempt
 from assay_pods.server.capabilities import Capability
+from assay_pods.server.fetcher import Fetcher
 from assay_pods.server.job import Job
 from assay_pods.server.plan import RUN_ID, Plan
 from assay_pods.server.pod_log import log
 from assay_pods.server.refusal import RefusalError
+from assay_pods.server.transfers import Files, Wanted
 
 _MOST_EPOCHS = 100_000
 
@@ -36,6 +39,8 @@ class PodSettings:
     stall_s: float
     keep_done_s: float
     checkpoint_s: float
+    keep_bytes: int
+    """How much of files that are stored elsewhere too may stay for the next runs."""
 
 
 class Pod:
@@ -47,6 +52,7 @@ class Pod:
         self.settings = settings
         self._device = device
         self._store = ArtifactStore(settings.artifacts_dir)
+        self._fetcher = Fetcher(self._store)
         self._attempts: dict[_Key, Attempt] = {}
         self._accepting: dict[_Key, asyncio.Task[None]] = {}
         self._reserved = 0
@@ -150,7 +156,7 @@ class Pod:
         self._epochs.check_and_see(plan.run_id, plan.epoch)
         if self._closing:
             raise RefusalError(grpc.StatusCode.UNAVAILABLE, "wanted a pod that takes runs, but this one is shutting down")
-        attempt = Attempt(job, plan.limits)
+        attempt = Attempt(job, plan.limits, self._files_of(plan))
         self._attempts[plan.run_id, plan.epoch] = attempt
         life = asyncio.create_task(self._see_through(attempt))
         self._lives.add(life)
@@ -169,7 +175,10 @@ class Pod:
         inputs: dict[str, Path] = {}
         for name, sha256 in plan.inputs.items():
             try:
-                inputs[name] = await asyncio.to_thread(self._store.verified, sha256)
+                inputs[name] = self._store.path_of(sha256)
+                # What can be fetched is looked at when the lease is sure: a large file would outlast this call.
+                if sha256 not in plan.sources:
+                    await asyncio.to_thread(self._store.verified, sha256)
             except ArtifactError as error:
                 raise RefusalError(grpc.StatusCode.FAILED_PRECONDITION, f"input {name}: {error}") from None
         return Job(
@@ -191,12 +200,26 @@ class Pod:
     def _checkpoint_of(self, plan: Plan) -> Path | None:
         if plan.resume_from is None:
             return None
+        if plan.resume_from.sha256 in plan.sources:
+            return self._store.path_of(plan.resume_from.sha256)
         try:
             path = self._store.verified(plan.resume_from.sha256)
             check_made_for(path, plan.spec_sha256, plan.resume_from.step)
         except (ArtifactError, CheckpointError) as error:
             raise RefusalError(grpc.StatusCode.DATA_LOSS, str(error)) from None
         return path
+
+    def _files_of(self, plan: Plan) -> Files:
+        wanted = [
+            Wanted(what=f"input {name}", source=plan.sources[sha256]) for name, sha256 in plan.inputs.items() if sha256 in plan.sources
+        ]
+        resume = plan.resume_from
+        if resume is not None and resume.sha256 in plan.sources:
+            path = self._store.path_of(resume.sha256)
+            what = f"checkpoint at step {resume.step}"
+            check = functools.partial(check_made_for, path, plan.spec_sha256, resume.step)
+            wanted.append(Wanted(what=what, source=plan.sources[resume.sha256], check=check))
+        return Files(store=self._store, fetcher=self._fetcher, wanted=wanted, by_grants=plan.uploads_need_grants)
 
     async def _see_through(self, attempt: Attempt) -> None:
         key = (attempt.job.run_id, attempt.job.epoch)
@@ -210,6 +233,9 @@ class Pod:
         log.info("attempt ended", run=key[0], epoch=key[1], fenced=attempt.fenced)
         with contextlib.suppress(OSError):
             await asyncio.to_thread(self._store.remove_attempt, *key)
+            if attempt.transfers.by_grants:
+                needed = set[str]().union(*(each.transfers.needed for each in self._attempts.values() if each.busy))
+                await asyncio.to_thread(self._store.evict, self.settings.keep_bytes, needed)
 
 
 class _Epochs:

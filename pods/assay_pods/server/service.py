@@ -8,7 +8,7 @@ import grpc.aio
 
 from assay_pods.gen.assay.pod.v1 import pod_service_pb2, pod_service_pb2_grpc
 from assay_pods.server.device import versions
-from assay_pods.server.plan import check_plan
+from assay_pods.server.plan import check_grant, check_plan
 from assay_pods.server.pod import Pod
 from assay_pods.server.refusal import RefusalError
 
@@ -67,6 +67,17 @@ class PodService(pod_service_pb2_grpc.PodServiceServicer):
         del context  # a cancel is never refused
         self._pod.cancel(request.run_id, request.epoch, request.mode)
         return pod_service_pb2.CancelRunResponse()
+
+    async def GrantUpload(  # noqa: N802 - named by the contract
+        self, request: pod_service_pb2.GrantUploadRequest, context: _Call
+    ) -> pod_service_pb2.GrantUploadResponse:
+        """Let an attempt upload a file."""
+        try:
+            check_grant(request)
+            self._pod.find(request.run_id, request.epoch).transfers.grant(request)
+        except RefusalError as refusal:
+            await _abort(context, refusal)
+        return pod_service_pb2.GrantUploadResponse()
 
     async def DescribePod(  # noqa: N802 - named by the contract
         self, request: pod_service_pb2.DescribePodRequest, context: _Call

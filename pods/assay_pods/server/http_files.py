@@ -1,0 +1,194 @@
+"""Files over HTTP by presigned addresses. An address is a secret: no message of an error holds one."""
+
+import contextlib
+import http.client
+import ipaddress
+import ssl
+import threading
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import SplitResult, urlsplit
+
+_CHUNK = 1024 * 1024
+_TIMEOUT_S = 60.0
+"""No answer and no byte for so long is a broken connection."""
+
+
+class Trouble(Enum):
+    """What stopped a transfer."""
+
+    EXPIRED = auto()
+    """The address does not hold any more, or not yet."""
+    MISSING = auto()
+    """There is no such file."""
+    REFUSED = auto()
+    """The store does not take these bytes."""
+    CORRUPT = auto()
+    """Other bytes came than were wanted."""
+    UNREACHABLE = auto()
+    """No whole answer; the same may work again."""
+    STOPPED = auto()
+    """Nobody wants it any more."""
+
+
+class TransferError(Exception):
+    """A transfer that did not come to its end; the message says what was wanted and what came."""
+
+    def __init__(self, trouble: Trouble, message: str) -> None:
+        """Keep the trouble beside the message."""
+        super().__init__(message)
+        self.trouble = trouble
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """A file that can be fetched."""
+
+    sha256: str
+    size_bytes: int
+    url: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """How a transfer is stopped from outside, and whom it tells that it moves."""
+
+    stop: threading.Event
+    moved: Callable[[], None]
+
+    def check(self) -> None:
+        """Say that the transfer moves; raises TransferError when it is to stop."""
+        if self.stop.is_set():
+            raise TransferError(Trouble.STOPPED, "wanted the end of a transfer, but it was stopped")
+        self.moved()
+
+
+def is_safe_address(url: str) -> bool:
+    """Whether an address is encrypted or on this machine, and holds no login."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return False
+    if not host or port == 0 or parts.username is not None or parts.password is not None or not url.isprintable() or " " in url:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))
+
+
+def fetch_into(source: Source, target: Path, watch: Watch) -> None:
+    """Bring a file to its whole size, going on from what an earlier try left at `target`; its bytes are not hashed here.
+
+    Raises:
+        TransferError: What came so far stays at `target`, unless more came than was wanted.
+        OSError: The disk refused.
+    """
+    have = target.stat().st_size if target.exists() else 0
+    if have > source.size_bytes:
+        target.unlink()
+        have = 0
+    if have == source.size_bytes and target.exists():
+        return
+    headers = {"Range": f"bytes={have}-"} if have > 0 else {}
+    with _exchange("GET", source.url, headers, None) as response:
+        if response.status == 416:
+            target.unlink(missing_ok=True)
+            raise TransferError(Trouble.UNREACHABLE, "wanted the rest of a file, but the store has no such part")
+        _check_status(response)
+        with target.open("ab" if response.status == 206 else "wb") as file:
+            have = have if response.status == 206 else 0
+            for chunk in _chunks(response, source.url):
+                watch.check()
+                have += len(chunk)
+                if have > source.size_bytes:
+                    file.truncate(0)
+                    raise TransferError(Trouble.CORRUPT, f"wanted {source.size_bytes} bytes, but more came")
+                file.write(chunk)
+    if have < source.size_bytes:
+        raise TransferError(Trouble.UNREACHABLE, f"wanted {source.size_bytes} bytes, but the connection ended after {have}")
+
+
+def send_file(path: Path, url: str, headers: Mapping[str, str], watch: Watch) -> None:
+    """Upload a file.
+
+    Raises:
+        TransferError: The store does not hold the file; the same may be tried again.
+        OSError: The file cannot be read.
+    """
+    with path.open("rb") as file, _exchange("PUT", url, headers, _WatchedFile(file, watch)) as response:
+        _check_status(response)
+
+
+class _WatchedFile:
+    """A file that says when it is read, as `http.client` takes it."""
+
+    def __init__(self, file: BinaryIO, watch: Watch) -> None:
+        self._file = file
+        self._watch = watch
+
+    def read(self, length: int = -1, /) -> bytes:
+        self._watch.check()
+        return self._file.read(length)
+
+
+@contextlib.contextmanager
+def _exchange(method: str, url: str, headers: Mapping[str, str], body: _WatchedFile | None) -> Generator[http.client.HTTPResponse]:
+    """One request on a connection of its own; a redirect is an answer like any other."""
+    parts = urlsplit(url)
+    connection = _connect(parts)
+    try:
+        with _reaching(parts.hostname):
+            connection.request(method, f"{parts.path}?{parts.query}", body=body, headers=dict(headers))
+            response = connection.getresponse()
+        yield response
+    finally:
+        connection.close()
+
+
+@contextlib.contextmanager
+def _reaching(host: str | None) -> Generator[None]:
+    """Whatever goes wrong with a connection is told without its address."""
+    try:
+        yield
+    except (http.client.HTTPException, OSError) as error:
+        raise TransferError(Trouble.UNREACHABLE, f"wanted an answer of {host}, but got {type(error).__name__}") from None
+
+
+def _connect(parts: SplitResult) -> http.client.HTTPConnection:
+    assert parts.hostname is not None, "the address was checked"
+    if parts.scheme == "https":
+        context = ssl.create_default_context()
+        return http.client.HTTPSConnection(parts.hostname, parts.port, timeout=_TIMEOUT_S, context=context, blocksize=_CHUNK)
+    return http.client.HTTPConnection(parts.hostname, parts.port, timeout=_TIMEOUT_S, blocksize=_CHUNK)
+
+
+def _chunks(response: http.client.HTTPResponse, url: str) -> Iterator[bytes]:
+    while True:
+        with _reaching(urlsplit(url).hostname):
+            chunk = response.read(_CHUNK)
+        if not chunk:
+            return
+        yield chunk
+
+
+def _check_status(response: http.client.HTTPResponse) -> None:
+    status = response.status
+    if status in (200, 206):
+        return
+    message = f"wanted status 200 of the store, but got {status}"
+    if status in (401, 403):
+        raise TransferError(Trouble.EXPIRED, message)
+    if status == 404:
+        raise TransferError(Trouble.MISSING, message)
+    if status in (408, 429) or status >= 500:
+        raise TransferError(Trouble.UNREACHABLE, message)
+    raise TransferError(Trouble.REFUSED, message)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
