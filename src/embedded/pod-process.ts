@@ -38,6 +38,10 @@ export function spawnPod(args: readonly string[], { artifactsDir, cacheDir }: Po
     detached: true,
     env: {
       ...process.env,
+      // A pod reaches a bucket by grants; the service's key is none of its business.
+      AWS_ACCESS_KEY_ID: undefined,
+      AWS_SECRET_ACCESS_KEY: undefined,
+      AWS_SESSION_TOKEN: undefined,
       PYTHONPATH: join(root, "pods"),
       PYTHONUNBUFFERED: "1",
       OMP_WAIT_POLICY: "PASSIVE",
