@@ -26,9 +26,18 @@ export async function testDatabases(onOutbox?: () => void): Promise<TestDatabase
   const hooks = onOutbox === undefined ? {} : { onOutbox };
   const app = await AppDatabase.open({ login: access.app, log: quietLog, ...hooks });
   const work = await WorkDatabase.open({ login: access.work, log: quietLog, ...hooks });
-  const client = new pg.Client(access.work);
-  client.on("error", () => undefined);
-  await client.connect();
+  let isBroken = false;
+  let client = await connect();
+  async function connect(): Promise<pg.Client> {
+    const made = new pg.Client(access.work);
+    made.on("error", () => undefined); // told by the query that it breaks
+    made.on("end", () => {
+      isBroken = true;
+    });
+    await made.connect();
+    isBroken = false;
+    return made;
+  }
   const newTenant = (): Promise<Caller> => seedTenant(access, randomUUID());
   after(async () => {
     await app.close();
@@ -41,7 +50,10 @@ export async function testDatabases(onOutbox?: () => void): Promise<TestDatabase
     text: string,
     values: readonly unknown[] = [],
   ) => {
-    const next = last.then(() => client.query<Row>(text, [...values]));
+    const next = last.then(async () => {
+      if (isBroken) client = await connect();
+      return client.query<Row>(text, [...values]);
+    });
     last = next.catch(() => undefined); // told to whoever asked
     return next.then((result) => result.rows);
   };
