@@ -41,8 +41,10 @@ alter table run force row level security;
 
 drop index run_claimable;
 create index run_claimable on run (tenant_id, queue_rank, experiment_id, position) where state in ('QUEUED', 'RETRY_WAIT');
--- How many runs of a tenant wait, which its quota bounds.
-create index run_waiting on run (tenant_id) where state in ('WAITING', 'QUEUED', 'RETRY_WAIT', 'PAUSED');
+-- How many runs of a tenant wait, which its quota bounds: those that have neither ended nor a lease. It does not go by the states, so
+-- that no claim can take this index, which has not its order: where the planner's last look found nothing that waits, it would as
+-- soon take this one, and sort a long queue for each claim.
+create index run_waiting on run (tenant_id) where terminal_at is null and lease_until is null;
 -- The share of a tenant says when it was served last.
 drop index attempt_by_start;
 -- Runs that equal ones may be answered from: those that were worked on, whole, and whose files are there.

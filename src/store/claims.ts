@@ -38,6 +38,8 @@ const claimable = `r.state in ('QUEUED', 'RETRY_WAIT') and r.not_before <= now()
 // so many of its runs: `before` is what a tenant's runs ahead of one are thought to cost, which moves its start tag.
 // Twice as many runs are looked at as are wanted, because whoever cancels or pauses runs may hold the first ones locked; whatever
 // is passed over leaves no gap, as start tags are reckoned again for the runs that were taken. domain/share.ts says the rule.
+// The state of a chosen run is looked at within coalesce, so that the planner finds it by its key: an index of the queue, which its
+// last look may have found empty, would be walked over for each.
 const claim = statement(
   "claim",
   `with recursive waiting(tenant_id) as (
@@ -48,7 +50,7 @@ const claim = statement(
      from waiting w where w.tenant_id is not null
    ), live as materialized (
      select tenant_id, id, epoch from run where state in ('LEASED', 'RUNNING', 'CANCELLING')
-   ), standing as (
+   ), standing as materialized (
      select w.tenant_id, coalesce(q.weight, 1) as weight, greatest(clock.v, s.v) as tag, coalesce(s.served, 0) as served,
             q.running_max - (select count(*) from live where live.tenant_id = q.tenant_id and q.running_max is not null) as slots,
             q.compute_seconds_per_day as day_limit,
@@ -84,7 +86,7 @@ const claim = statement(
    ), chosen as (
      select r.tenant_id, r.id, h.weight, h.tag, h.served, h.place, h.cost
      from heads h join run r on r.tenant_id = h.tenant_id and r.id = h.id
-     where r.state in ('QUEUED', 'RETRY_WAIT') and (h.slots is null or h.place <= h.slots) and ${fits({ limit: "h.day_limit", committed: "(h.committed + h.before)", cost: "h.cost" })}
+     where coalesce(r.state in ('QUEUED', 'RETRY_WAIT'), false) and (h.slots is null or h.place <= h.slots) and ${fits({ limit: "h.day_limit", committed: "(h.committed + h.before)", cost: "h.cost" })}
      order by h.tag + h.before / h.weight, h.place > 1, h.served, h.tenant_id, h.place
      limit $5 for no key update of r skip locked
    ), claimed as (

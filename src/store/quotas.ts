@@ -18,9 +18,9 @@ export function reservedNow(tenant: string, live: string): string {
            where w.tenant_id = ${tenant} and l.kind = 'RESERVE')`;
 }
 
-/** SQL of how many runs of the tenant wait. */
+/** SQL of how many runs of the tenant wait: they are WAITING, QUEUED, RETRY_WAIT or PAUSED. */
 export function waitingRuns(tenant: string): string {
-  return `(select count(*) from run r where r.tenant_id = ${tenant} and r.state in ('WAITING', 'QUEUED', 'RETRY_WAIT', 'PAUSED'))`;
+  return `(select count(*) from run r where r.tenant_id = ${tenant} and r.terminal_at is null and r.lease_until is null)`;
 }
 
 /** A bound on runs that come in, and how much of it is used. */
