@@ -128,6 +128,9 @@ const plants: Readonly<Record<string, string>> = {
   "a late writer changed nothing: what it wrote for is as it ended before, without result, files or usage of its own": `${lateWrite(retried, [1, 2], "RUNNING")};
     update attempt set outcome = 'LOST', error_code = 'LEASE_EXPIRED' where run_id = ${retried} and epoch = 1`,
   "tries are at most max_attempts, and those used up are the attempts since the last replay that count as tries": `update run set attempt = 1 where id = ${retried}`,
+  "a run has one dead letter for each time that it became DEAD, and no other": `
+    insert into dead_letter (tenant_id, id, experiment_id, run_id, epoch, reason)
+    select tenant_id, '${newId()}', experiment_id, id, epoch, 'TRANSIENT' from run where id = ${succeeded}`,
   "disruptions count the attempts since the last replay that were lost": `update run set disruptions = 1 where id = ${succeeded}`,
   "a cancelled run has no result and never said that it succeeded": `
     insert into event (tenant_id, experiment_id, seq, run_id, kind, body)
@@ -173,7 +176,7 @@ const plants: Readonly<Record<string, string>> = {
   "rows of usage are of the tenant of their run": `update usage set tenant_id = '${newId()}' where run_id = ${succeeded}`,
   "rows of event are of the tenant of their experiment": `update event set tenant_id = '${newId()}' where seq = 1`,
   "messages are of the tenant of their experiment, and their keys say so": "update outbox set key = 'somebody else''s'",
-  "every result is the one of its own spec": `
+  "every result is the one of its own spec and attempt": `
     update result x set metrics = y.metrics, content_sha256 = y.content_sha256 from result y
     where y.run_id > x.run_id and x.run_id = (select min(run_id::text)::uuid from result)`,
   "no secret stands in any table or log": `
@@ -273,18 +276,27 @@ describe("the checker", () => {
     assert.ok(!JSON.stringify(rows).includes(canary));
   });
 
-  it("counts duplicates on the bus that the inbox dropped", async () => {
-    const [row] = await query<{ event_id: string; consumer: string }>("select event_id, consumer from inbox limit 1");
-    assert.ok(row);
-    const { event_id: eventId, consumer } = row;
-    const published: Observation = { kind: "PUBLISHED", eventId };
-    const delivered: Observation = { kind: "DELIVERED", eventId, consumer };
-    const unseen: Observation = { kind: "DELIVERED", eventId: newId(), consumer };
-    const { facts } = await planted("select 1", {
-      observations: [published, delivered, delivered, delivered, published, unseen, unseen],
-    });
-    assert.equal(facts.republished, 1);
+  it("counts what was published again and what the inbox dropped", async () => {
+    const rows = await query<{ id: string }>("select event_id as id from outbox order by event_id limit 2");
+    const [one, other] = rows.map(({ id }): Observation => ({ kind: "PUBLISHED", eventId: id }));
+    assert.ok(one !== undefined && other !== undefined);
+    const { facts } = await planted(
+      "update inbox set copies = 3 where event_id = (select min(event_id::text)::uuid from inbox)",
+      {
+        observations: [one, other, one, one],
+      },
+    );
+    assert.equal(facts.republished, 2);
     assert.equal(facts.duplicatesDropped, 2);
+  });
+
+  it("catches a message on the bus that nobody committed", async () => {
+    const phantom: Observation = { kind: "PUBLISHED", eventId: newId() };
+    const { breaches } = await planted("select 1", { observations: [phantom] });
+    assert.deepEqual(
+      breaches.map(({ invariant, rows }) => [invariant, rows]),
+      [["I9", [{ event_id: phantom.eventId }]]],
+    );
   });
 
   it("refuses a role that row-level security holds back, for which everything would look right", async () => {

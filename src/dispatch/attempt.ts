@@ -174,12 +174,23 @@ export class Attempt {
     }
   }
 
-  /** Whether the attempt is over; the stream may also just have ended. */
+  /** Whether the attempt is over; the stream may also just have ended. One that is silent for as long as a lease lives is broken. */
   private async hearStream(): Promise<boolean> {
-    for await (const event of this.place.client.watch(this.lease, this.sequence, this.over.signal)) {
-      if (await this.hear(event)) return true;
-      this.sequence = event.sequence;
+    const silence = new AbortController();
+    const { ttlMs } = this.parts.times;
+    let patience = setTimeout(() => silence.abort(), ttlMs);
+    try {
+      const either = AbortSignal.any([this.over.signal, silence.signal]);
+      for await (const event of this.place.client.watch(this.lease, this.sequence, either)) {
+        clearTimeout(patience);
+        if (await this.hear(event)) return true;
+        this.sequence = event.sequence;
+        patience = setTimeout(() => silence.abort(), ttlMs);
+      }
+    } finally {
+      clearTimeout(patience);
     }
+    if (silence.signal.aborted) throw new PodError("UNREACHABLE", `nothing was heard for ${ttlMs} ms`, null);
     return false;
   }
 

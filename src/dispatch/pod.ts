@@ -134,14 +134,18 @@ export interface PodTls {
 
 /** A pod that can be talked to. Every call has a deadline, and failures are PodErrors. */
 export class PodClient {
-  private readonly client: PodServiceClient;
+  private client: PodServiceClient;
 
   constructor(
     readonly address: string,
-    tls?: PodTls,
+    private readonly tls?: PodTls,
   ) {
-    const { serverName } = tls ?? {};
-    this.client = new PodServiceClient(address, credentialsOf(tls), {
+    this.client = this.connect();
+  }
+
+  private connect(): PodServiceClient {
+    const { serverName } = this.tls ?? {};
+    return new PodServiceClient(this.address, credentialsOf(this.tls), {
       ...(serverName === undefined ? {} : { "grpc.ssl_target_name_override": serverName }),
       // A connection of its own, so that closing this client says nothing about another one to the same address.
       "grpc.use_local_subchannel_pool": 1,
@@ -152,11 +156,19 @@ export class PodClient {
     });
   }
 
-  /** Asks the pod what it is. */
+  /** Asks the pod what it is. One that gives no answer in time is asked over another connection the next time. */
   async describe(deadlineMs: number): Promise<PodDescription> {
+    const { client } = this;
     const said = await call<DescribePodResponse>((done) =>
-      this.client.describePod({}, noMetadata, within(deadlineMs), done),
-    );
+      client.describePod({}, noMetadata, within(deadlineMs), done),
+    ).catch((error: unknown) => {
+      // A connection whose other end has gone without a word looks whole for as long as TCP is patient: many minutes.
+      if (error instanceof PodError && error.kind === "UNREACHABLE" && this.client === client) {
+        this.client = this.connect();
+        client.close();
+      }
+      throw error;
+    });
     const { podId, device, slots, freeSlots, heldRuns: held } = said;
     return { podId, device, slots, freeSlots, held };
   }

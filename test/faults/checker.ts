@@ -9,7 +9,7 @@ import { clientBreaches } from "./client-rules.js";
 import { type Facts, factsOf } from "./facts.js";
 import { fairnessBreaches } from "./fairness-history.js";
 import { type FileLook, fileBreaches } from "./files.js";
-import { type Observation, readObservations } from "./observations.js";
+import { type Observation, publishedIds, readObservations } from "./observations.js";
 import { type Breach, breachOf, type Query, type Rule } from "./rule.js";
 import { deliveryRules } from "./rules-delivery.js";
 import { runRules } from "./rules-runs.js";
@@ -77,6 +77,7 @@ export async function checkSnapshot(query: Query, sources: Omit<CheckSources, "l
     if (rule.atRest !== true || atRest) breaches.push(...breachOf(rule, await query(rule.sql)));
   }
   breaches.push(...(await clientBreaches(query, calls)));
+  breaches.push(...(await phantomBreaches(query, observations)));
   if (look !== undefined) breaches.push(...(await fileBreaches(query, look)));
   if (stubAnswers) breaches.push(...(await answerBreaches(query)));
   const fairness = await fairnessBreaches(query);
@@ -112,22 +113,40 @@ async function tenantRules(query: Query): Promise<Rule[]> {
   return [...rules, outbox];
 }
 
-/** I16: a stub's result is a function of its spec. */
+/** I16: a stub's result is a function of its spec; one that says its attempt counts for no other. */
 async function answerBreaches(query: Query): Promise<Breach[]> {
   const rows = await query<{
     id: string;
     spec: string;
+    epoch: number;
+    reused: boolean;
     metrics: { readonly [key: string]: Json | undefined };
     content_sha256: string;
-  }>("select r.id, r.spec, x.metrics, x.content_sha256 from run r join result x on x.run_id = r.id");
-  const wrong = rows.filter(
-    ({ spec, metrics, content_sha256 }) =>
-      metrics["value"] !== answerOf(JSON.parse(spec)) || sha256(canonicalJson(metrics)) !== content_sha256,
+  }>(
+    `select r.id, r.spec, x.epoch, r.reused_from is not null as reused, x.metrics, x.content_sha256
+     from run r join result x on x.run_id = r.id`,
   );
+  const wrong = rows.filter(({ spec, metrics, content_sha256, epoch, reused }) => {
+    const isForeign = metrics["epoch"] !== undefined && metrics["epoch"] !== epoch && !reused;
+    const isOther =
+      metrics["value"] !== answerOf(JSON.parse(spec)) || sha256(canonicalJson(metrics)) !== content_sha256;
+    return isForeign || isOther;
+  });
   return breachOf(
-    { invariant: "I16", says: "every result is the one of its own spec" },
-    wrong.map(({ id, metrics }) => ({ id, metrics })),
+    { invariant: "I16", says: "every result is the one of its own spec and attempt" },
+    wrong.map(({ id, epoch, metrics }) => ({ id, epoch, metrics })),
   );
+}
+
+/** I9 from the other side: the bus tells of nothing that was never committed. Messages that were pruned since are long gone. */
+async function phantomBreaches(query: Query, observations: readonly Observation[]): Promise<Breach[]> {
+  const rows = await query(
+    `select distinct seen.id as event_id from unnest($1::text[]) as seen(id)
+     where not exists (select 1 from outbox o where o.event_id::text = seen.id)`,
+    // A record without an id of ours was put there by somebody else.
+    [publishedIds(observations).filter((id) => /^[0-9a-f]{8}-[0-9a-f-]{27}$/.test(id))],
+  );
+  return breachOf({ invariant: "I9", says: "nothing was published that was not committed" }, rows);
 }
 
 /** What is told of a breach. */

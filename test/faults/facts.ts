@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import type { LoggedCall } from "./client-log.js";
-import { type Observation, repeatsOf } from "./observations.js";
+import { type Observation, publishedIds, repeatsOf } from "./observations.js";
 import type { Query } from "./rule.js";
 import { filesOf } from "./secrets.js";
 
@@ -29,16 +29,11 @@ const counts = {
   deadLetters: "select count(*) from dead_letter",
   poisonMessages: "select count(*) from poison_message",
   reuses: "select count(*) from run where reused_from is not null",
+  /** Messages that came again after they were noted. */
+  duplicatesDropped: "select coalesce(sum(copies - 1), 0) from inbox",
 } as const;
 
-type Counted =
-  | keyof typeof counts
-  | "adoptions"
-  | "republished"
-  | "duplicatesDropped"
-  | "resubmits"
-  | "lostReplies"
-  | "contestedClaims";
+type Counted = keyof typeof counts | "adoptions" | "republished" | "resubmits" | "lostReplies" | "contestedClaims";
 
 /** How often things happened that a fault run must have seen, or it has shown nothing. */
 export type Facts = Readonly<Record<Counted, number>>;
@@ -58,19 +53,11 @@ export async function factsOf(query: Query, sources: FactSources): Promise<Facts
   const [row] = await query<Record<keyof typeof counts, number>>(`select ${columns.join(", ")}`);
   if (row === undefined) throw new RangeError("wanted one row of counts, but got none");
   const { calls, observations, logs, contested } = sources;
-  const delivered = observations.filter((seen) => seen.kind === "DELIVERED");
-  const noted = new Set(
-    (await query<{ name: string }>("select consumer || ' ' || event_id as name from inbox")).map(({ name }) => name),
-  );
   const acknowledged = calls.filter(({ outcome, key }) => outcome?.kind === "ACKNOWLEDGED" && key !== undefined);
   return {
     ...row,
     adoptions: logs.flatMap(filesOf).reduce((sum, path) => sum + adoptionsIn(path), 0),
-    republished: repeatsOf(observations.filter(({ kind }) => kind === "PUBLISHED").map(({ eventId }) => eventId)),
-    // A delivery that left no second row in the inbox was dropped there.
-    duplicatesDropped: repeatsOf(
-      delivered.map(({ consumer, eventId }) => `${consumer} ${eventId}`).filter((name) => noted.has(name)),
-    ),
+    republished: repeatsOf(publishedIds(observations)),
     resubmits: repeatsOf(acknowledged.map(({ operation, key }) => `${operation} ${key}`)),
     lostReplies: calls.filter(({ outcome }) => outcome === null || outcome.kind === "LOST").length,
     contestedClaims: contested,
@@ -84,6 +71,15 @@ function adoptionsIn(path: string): number {
 /** Names of the facts that should have happened at least once and did not. */
 export function missingFacts(facts: Facts, wanted: readonly (keyof Facts)[]): string[] {
   return wanted.filter((name) => facts[name] === 0);
+}
+
+/** Facts of several runs together. */
+export function addFacts(all: readonly Facts[]): Facts {
+  const [first, ...rest] = all;
+  if (first === undefined) throw new RangeError("wanted the facts of at least one run, but got none");
+  const sum = { ...first };
+  for (const facts of rest) for (const name of factNames(sum)) sum[name] += facts[name];
+  return sum;
 }
 
 /** The names of all facts. */

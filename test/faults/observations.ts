@@ -4,8 +4,13 @@ import { existsSync, readFileSync } from "node:fs";
 export type Observation =
   /** A record was put on the bus. */
   | { readonly kind: "PUBLISHED"; readonly eventId: string }
-  /** A record was handed to a member of the consumer's group. */
+  /** A record lies before what the consumer's group has done with; the inbox counts how often it came. */
   | { readonly kind: "DELIVERED"; readonly eventId: string; readonly consumer: string };
+
+/** The ids of the records that were put on the bus, one for each record. */
+export function publishedIds(observations: readonly Observation[]): string[] {
+  return observations.flatMap(({ kind, eventId }) => (kind === "PUBLISHED" ? [eventId] : []));
+}
 
 /** Reads observations, one JSON object a line; a last line that a crash cut short is left out. */
 export function readObservations(path: string): Observation[] {

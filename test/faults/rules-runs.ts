@@ -143,6 +143,16 @@ export const runRules: readonly Rule[] = [
       group by r.tenant_id, r.id, r.state, r.disruptions having r.disruptions <> count(a.epoch)`,
   },
   {
+    invariant: "I13",
+    says: "a run has one dead letter for each time that it became DEAD, and no other",
+    sql: `
+      select coalesce(e.run_id, d.run_id) as run_id, e.epoch as dead_at, d.epoch as letter from
+        (select tenant_id, run_id, epoch from run_event where to_state = 'DEAD') e
+        full join (select tenant_id, run_id, epoch from dead_letter) d
+          on d.tenant_id = e.tenant_id and d.run_id = e.run_id and d.epoch = e.epoch
+      where e.run_id is null or d.run_id is null`,
+  },
+  {
     invariant: "I14",
     says: "a cancelled run has no result and never said that it succeeded",
     sql: `

@@ -17,6 +17,7 @@ export class TcpProxy {
   private readonly pairs = new Set<Pair>();
   private server: Server | undefined;
   private state: LinkState = "OPEN";
+  private closed = false;
   /** The loopback port that clients use. */
   port = 0;
 
@@ -46,7 +47,7 @@ export class TcpProxy {
 
   /** Tears or mends the link. What was held back while it was stalled passes when it opens again. */
   async set(state: LinkState): Promise<void> {
-    if (state === this.state) return;
+    if (this.closed || state === this.state) return;
     this.state = state;
     if (state === "DOWN") {
       await this.stopListening();
@@ -78,8 +79,9 @@ export class TcpProxy {
     }
   }
 
-  /** Ends it. */
+  /** Ends it for good. */
   async close(): Promise<void> {
+    this.closed = true;
     this.state = "DOWN";
     await this.stopListening();
   }

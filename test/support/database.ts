@@ -35,18 +35,23 @@ export async function temporaryServer(): Promise<{
  * own where the file is run by itself. Call it at the top of the file: in a hook, the end of the hook would be the end of it.
  */
 export async function freshDatabase(): Promise<TestAccess> {
+  const { access, drop } = await openDatabase();
+  after(drop);
+  return access;
+}
+
+/** As `freshDatabase`, for programs that are no tests: whoever opens it drops it. */
+export async function openDatabase(): Promise<{ access: TestAccess; drop: () => Promise<void> }> {
   const shared = process.env[sharedServerVariable];
   const name = `test_${randomBytes(6).toString("hex")}`;
   if (shared === undefined) {
     const { server, dataDir, end } = await temporaryServer();
-    after(end);
     await server.createDatabase(name);
-    return withAdmin(server.access(name), dataDir);
+    return { access: withAdmin(server.access(name), dataDir), drop: end };
   }
   const server = await EmbeddedPostgres.start({ dataDir: shared, durable: false });
   await server.createDatabase(name);
-  after(() => server.dropDatabase(name));
-  return withAdmin(server.access(name), shared);
+  return { access: withAdmin(server.access(name), shared), drop: () => server.dropDatabase(name) };
 }
 
 function withAdmin(access: DatabaseAccess, dataDir: string): TestAccess {
