@@ -43,8 +43,11 @@ export async function serve(start) {
         }
       });
     });
-    await Promise.race([asked, ended]);
-    await stop();
+    try {
+      await Promise.race([asked, ended]);
+    } finally {
+      await stop();
+    }
     process.exit();
   } catch (error) {
     process.stderr.write(`${error instanceof SetupError ? error.message : error.stack}\n`);
