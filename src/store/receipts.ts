@@ -19,11 +19,13 @@ export interface RunReceipt {
 
 // A run that is superseded is stopped for its successor's sake, not by the user's wish.
 const RECEIPTS = `select r.id as "runId", r.position, r.state,
-    coalesce(a.last_step, case when r.progress ->> 'stage' = 'training' then floor((r.progress ->> 'completed')::float8) end)::float8 as "lastStep",
+    coalesce(a.last_step, case when jsonb_typeof(x.metrics -> 'steps') = 'number' then (x.metrics ->> 'steps')::float8 end,
+             case when r.progress ->> 'stage' = 'training' then floor((r.progress ->> 'completed')::float8) end)::float8 as "lastStep",
     coalesce(l.reserved, 0) as "secondsReserved", coalesce(l.used, 0) as "secondsUsed", coalesce(l.returned, 0) as "secondsReturned",
     (select count(*)::int from run_artifact f where f.tenant_id = r.tenant_id and f.run_id = r.id and f.epoch = r.epoch) as "filesKept"
   from run r
   left join attempt a on a.tenant_id = r.tenant_id and a.run_id = r.id and a.epoch = r.epoch
+  left join result x on x.tenant_id = r.tenant_id and x.run_id = r.id
   left join lateral (
     select sum(amount) filter (where kind = 'RESERVE') as reserved, sum(amount) filter (where kind = 'SETTLE') as used,
            sum(amount) filter (where kind = 'RELEASE') as returned
