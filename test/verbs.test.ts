@@ -228,6 +228,7 @@ test("a run whose process is killed leaves a dead letter, which can be replayed,
     [letter.run, letter.reason, letter.failure.code, letter.replayedAt],
     [{ id: victim, state: "DEAD" }, "POISON", "PROCESS_KILLED", null],
   );
+  assert.deepEqual(await client.deadLetter(letter.id), letter);
   const before = await attempts(id);
   const all = { filter: { experimentId: id } };
   const dry = await client.replayDeadLetters(all);
@@ -247,6 +248,7 @@ test("a run whose process is killed leaves a dead letter, which can be replayed,
   const purged = await client.purgeDeadLetters(all, { dryRun: false });
   assert.deepEqual([purged.count, purged.deadLetters[0]?.logTail], [1, null]);
   assert.notEqual(purged.deadLetters[0]?.purgedAt, null);
+  assert.deepEqual(await client.deadLetter(letter.id), purged.deadLetters[0]);
   assert.equal((await client.purgeDeadLetters(all, { dryRun: false })).count, 0);
 });
 
@@ -279,6 +281,7 @@ test("a raised priority overtakes, and a graceful cancel says what it stopped an
   );
   assert.ok(stopped.secondsUsed > 0, "what was used is not counted");
   assertAddsUp(receipt);
+  await assertReleased();
   for (const { run, lastStep, secondsUsed } of receipt.runs) {
     if (run.id !== trained)
       assert.deepEqual([lastStep, secondsUsed], [null, 0], "a run that no pod had cost something");
@@ -302,6 +305,7 @@ test("a cancel that scores what there is keeps the files of a partial result", b
   assert.equal(run.partial, true);
   assert.ok(run.metrics.length > 0);
   assertAddsUp(receipt);
+  await assertReleased();
 });
 
 test("an immediate cancel ends the process at once, and takes the place of a gentler one", bound, async () => {
@@ -310,11 +314,12 @@ test("an immediate cancel ends the process at once, and takes the place of a gen
   await client.cancel(id, "GRACEFUL");
   await client.cancel(id, "IMMEDIATE", "now");
   await inState(id, "CANCELLED");
-  await eventually("the run's process to be gone", () => runProcesses().length === 0);
+  await assertReleased();
   const receipt = await client.cancellation(id);
   assert.ok(receipt !== null);
-  assert.equal(receipt.complete, true);
-  assert.ok(receipt.runs.some(({ run, state }) => run.id === trained && state === "CANCELLED"));
+  assert.deepEqual([receipt.mode, receipt.reason, receipt.complete], ["IMMEDIATE", "now", true]);
+  const stopped = receipt.runs.find(({ run }) => run.id === trained);
+  assert.ok(stopped !== undefined && stopped.state === "CANCELLED" && (stopped.lastStep ?? 0) > 0);
   assertAddsUp(receipt);
   await assert.rejects(client.retryRuns(id, "late"), refusal("STATE_CONFLICT"));
   await assert.rejects(client.extendExperiment(id, "late", { addSeeds: [8] }), refusal("STATE_CONFLICT"));
@@ -340,6 +345,17 @@ function assertAddsUp(receipt: Sums & { readonly runs: readonly Sums[] }): void 
     const sum = receipt.runs.reduce((total, run) => total + run[name], 0);
     assert.ok(Math.abs(receipt[name] - sum) < 1e-6, name);
   }
+}
+
+/** Waits until nothing that was cancelled has a process, and holds that nothing of the tenant's quota is taken any more. */
+async function assertReleased(): Promise<void> {
+  await eventually("the run's process to be gone", () => runProcesses().length === 0);
+  const { id } = await client.project();
+  const query = `query ($id: ID!) { project(id: $id) { quota {
+    queuedRuns { used } concurrentRuns { used } computeSeconds { reserved } } } }`;
+  const { project } = await ask<{ project: { quota: object } }>(query, { id });
+  const nothing = { queuedRuns: { used: 0 }, concurrentRuns: { used: 0 }, computeSeconds: { reserved: 0 } };
+  assert.deepEqual(project.quota, nothing);
 }
 
 /** Processes of runs: the children of the pod's fork server. */

@@ -45,6 +45,8 @@ export const extendDocument = `mutation Extend($input: ExtendExperimentInput!) {
   extendExperiment(input: $input) { experiment { id state } replayed ${errors} }
 }`;
 
+export const deadLetterDocument = `query DeadLetter($id: ID!) { deadLetter(id: $id) { ${letter} } }`;
+
 export const deadLettersDocument = `query DeadLetters($filter: DeadLetterFilter, $after: String) {
   page: deadLetters(first: 100, after: $after, filter: $filter) { edges { node { ${letter} } } ${pageInfo} }
 }`;

@@ -93,6 +93,12 @@ export class ExperimentControl {
     return allItems(this.endpoint, request, (data: { page: Page<DeadLetter> }) => data.page);
   }
 
+  /** One dead letter; null where none with this id is visible to the key. */
+  async deadLetter(id: string): Promise<DeadLetter | null> {
+    type Data = { deadLetter: DeadLetter | null };
+    return (await execute<Data>(this.endpoint, documents.deadLetterDocument, { id })).deadLetter;
+  }
+
   /** Tries the runs of dead letters again; without a key it only tells which it would. */
   async replayDeadLetters(choice: DeadLetterChoice, idempotencyKey?: string): Promise<DeadLettersDone> {
     type Data = { replayDeadLetters: Payload & DeadLettersDone };

@@ -4,7 +4,7 @@ import { newId } from "../domain/digest.js";
 import type { RunState } from "../domain/run.js";
 import type { Caller } from "../domain/tenant.js";
 import { AssayError } from "../errors.js";
-import { relock } from "./closing.js";
+import { type LockedExperiment, relock } from "./closing.js";
 import { type KeyedRequest, takeKey } from "./idempotency.js";
 import { tryAgain } from "./retry.js";
 import { statement, type Transaction } from "./transaction.js";
@@ -114,10 +114,14 @@ export async function replayLetters(tx: Transaction, request: KeyedRequest, choi
   }
   const byExperiment = Map.groupBy(await waitingLetters(tx, caller, choice), (letter) => letter.experimentId);
   const done: string[] = [];
-  // In one order everywhere, so that two replays cannot wait for each other.
+  // In one order everywhere, so that two replays cannot wait for each other; and all of them before the first wave, which locks
+  // the tenant's quota, as other waves lock their experiment before it too.
+  const locked: LockedExperiment[] = [];
   for (const experimentId of [...byExperiment.keys()].sort()) {
-    const letters = byExperiment.get(experimentId) ?? [];
-    const experiment = await relock(tx, { tenantId: caller.tenantId, experimentId });
+    locked.push(await relock(tx, { tenantId: caller.tenantId, experimentId }));
+  }
+  for (const experiment of locked) {
+    const letters = byExperiment.get(experiment.experimentId) ?? [];
     const base = await waveBase(tx, experiment);
     // Whatever happened before the lock was there: a cancel, a retry.
     const dead = new Set(
