@@ -153,7 +153,9 @@ describe("whatever is queued", () => {
         const history = scheduled(queues, (tags, now) => {
           const least = tags.indexOf(Math.min(...tags));
           const most = tags.indexOf(Math.max(...tags));
-          if (now !== turn || tags[least] === tags[most]) return least;
+          // Sums of the same value may differ in their last bits; claims in either order are fair then.
+          const isTie = Math.max(...tags) - Math.min(...tags) < 1e-6;
+          if (now !== turn || isTie) return least;
           unfair = true;
           return most;
         });
