@@ -65,9 +65,11 @@ const claim = statement(
      select s.* from standing s
      cross join lateral (
        select case when s.day_limit is not null then ${thoughtCost} end as cost
-       from run r join experiment e on e.tenant_id = r.tenant_id and e.id = r.experiment_id
-       where r.tenant_id = s.tenant_id and ${claimable}
-       order by r.queue_rank, r.experiment_id, r.position limit 1
+       from (
+         select tenant_id, experiment_id, step from run r where r.tenant_id = s.tenant_id and ${claimable}
+         order by r.queue_rank, r.experiment_id, r.position limit 1
+       ) r
+       join experiment e on e.tenant_id = r.tenant_id and e.id = r.experiment_id
      ) first
      where (s.slots is null or s.slots > 0) and ${fits({ limit: "s.day_limit", committed: "s.committed", cost: "first.cost" })}
    ), heads as (

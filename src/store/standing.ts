@@ -14,9 +14,11 @@ const read = statement(
           (select count(*) from ${liveRuns} live)::int as running, q.submits_per_minute as "submitsPerMinute",
           q.compute_seconds_per_day as "secondsMax", ${usedToday("t.id")} as "secondsUsed",
           ${reservedNow("t.id", liveRuns)} as "secondsReserved", ${midnight} + interval '1 day' as "resetsAt",
-          (select ${thoughtCost} from run r join experiment e on e.tenant_id = r.tenant_id and e.id = r.experiment_id
-           where r.tenant_id = t.id and r.state in ('QUEUED', 'RETRY_WAIT') and r.not_before <= now()
-           order by r.queue_rank, r.experiment_id, r.position limit 1) as "nextCost",
+          (select ${thoughtCost}
+           from (select tenant_id, experiment_id, step from run r
+                 where r.tenant_id = t.id and r.state in ('QUEUED', 'RETRY_WAIT') and r.not_before <= now()
+                 order by r.queue_rank, r.experiment_id, r.position limit 1) r
+           join experiment e on e.tenant_id = r.tenant_id and e.id = r.experiment_id) as "nextCost",
           coalesce(s.v, 0) as v, clock.v as clock, clock.contenders
    from (select $1::uuid as id) t
    cross join (select v, contenders from share_clock) clock
