@@ -119,6 +119,8 @@ const ANSWER_MS = 20_000;
 class Pool {
   private toNotify = false;
   private notifying: Promise<void> | undefined;
+  private readonly atWork = new Set<Promise<unknown>>();
+  private closed = false;
 
   private constructor(
     private readonly source: DataSource,
@@ -187,12 +189,25 @@ class Pool {
     }
   }
 
+  /** Begins nothing more, and closes the connections once what is at work on them has ended. */
   async close(): Promise<void> {
+    this.closed = true;
     await this.notifying;
+    // TypeORM would give connections that are in use to whoever waits for one: two transactions would become one.
+    await Promise.allSettled(this.atWork);
     await this.source.destroy();
   }
 
-  private async connected<T>(act: (client: pg.ClientBase, manager: EntityManager) => Promise<T>): Promise<T> {
+  private connected<T>(act: (client: pg.ClientBase, manager: EntityManager) => Promise<T>): Promise<T> {
+    if (this.closed) {
+      throw new AssayError("STORE_UNAVAILABLE", "wanted the database, but its connections were closed");
+    }
+    const work = this.onConnection(act).finally(() => this.atWork.delete(work));
+    this.atWork.add(work);
+    return work;
+  }
+
+  private async onConnection<T>(act: (client: pg.ClientBase, manager: EntityManager) => Promise<T>): Promise<T> {
     const runner = this.source.createQueryRunner();
     try {
       const client: pg.Client = await runner.connect();
