@@ -4,7 +4,7 @@ import type { Bus, Subscription } from "../bus/bus.js";
 import { newId } from "../domain/digest.js";
 import { type Message, topics } from "../domain/messages.js";
 import { type Log, reasonOf } from "../log.js";
-import type { Lease } from "../store/claims.js";
+import { isQuarantined, type Lease } from "../store/claims.js";
 import type { WorkDatabase } from "../store/database.js";
 import { beatDispatcher, removeDispatcher, removeSilentDispatchers } from "../store/dispatchers.js";
 import { expireLease } from "../store/endings.js";
@@ -160,15 +160,21 @@ export class Dispatcher {
   }
 
   private async look(): Promise<void> {
-    for (const pod of this.pods.free()) {
+    const free = this.pods.free();
+    for (const pod of free) {
       if (this.stopping) return;
       const claimed = await claimFor(this.parts, pod, { dispatcherId: this.id, ttlMs: this.times.ttlMs });
       for (const run of claimed) {
         const { client, podId } = pod;
         this.see(run, { client, podId, lastSequence: 0 }, { ...run, ...this.times });
       }
-      if (claimed.length < pod.freeSlots) return;
+      // Nothing is left for the next pod, unless this one was not to have it.
+      if (claimed.length < pod.freeSlots && (pod === free.at(-1) || !(await this.mayHoldBack(pod.podId)))) return;
     }
+  }
+
+  private mayHoldBack(podId: string): Promise<boolean> {
+    return this.options.database.transaction((tx) => isQuarantined(tx, podId));
   }
 
   private async answer(): Promise<void> {

@@ -33,6 +33,14 @@ export interface ClaimRequest {
 /** SQL of whether a run `r` may be claimed now; one that an earlier equal run answers is worked on by no pod. */
 const claimable = `r.state in ('QUEUED', 'RETRY_WAIT') and r.not_before <= now() and not (${answerable("r")})`;
 
+// A run is poison when its last try ended because its process died by a signal. A pod that works on one is given no other, nor are
+// two given out in one claim: what kills its process may take its neighbours along, and two of them would hide which one did.
+const POISON = "coalesce(r.error_class = 'POISON', false)";
+const bearable = `not (${POISON} and (select here from quarantine))`;
+
+/** SQL of the order in which runs of `heads` are given out. */
+const turn = "h.tag + h.before / h.weight, h.place > 1, h.served, h.tenant_id, h.place";
+
 // The tenants that have a run to claim are found by skipping over the index of claimable runs, so that a long queue costs as
 // little as a short one. Only so many of them as runs are wanted can be served, those with the smallest start tags, and of each
 // so many of its runs: `before` is what a tenant's runs ahead of one are thought to cost, which moves its start tag.
@@ -49,7 +57,9 @@ const claim = statement(
              order by r.tenant_id limit 1)
      from waiting w where w.tenant_id is not null
    ), live as materialized (
-     select tenant_id, id, epoch from run where state in ('LEASED', 'RUNNING', 'CANCELLING')
+     select tenant_id, id, epoch, error_class from run where state in ('LEASED', 'RUNNING', 'CANCELLING')
+   ), quarantine as materialized (
+     select ${worksOnPoison("$2")} as here
    ), standing as materialized (
      select w.tenant_id, coalesce(q.weight, 1) as weight, greatest(clock.v, s.v) as tag, coalesce(s.served, 0) as served,
             q.running_max - (select count(*) from live where live.tenant_id = q.tenant_id and q.running_max is not null) as slots,
@@ -66,30 +76,39 @@ const claim = statement(
      cross join lateral (
        select case when s.day_limit is not null then ${thoughtCost} end as cost
        from (
-         select tenant_id, experiment_id, step from run r where r.tenant_id = s.tenant_id and ${claimable}
+         select tenant_id, experiment_id, step from run r
+         where r.tenant_id = s.tenant_id and ${claimable} and ${bearable}
          order by r.queue_rank, r.experiment_id, r.position limit 1
        ) r
        join experiment e on e.tenant_id = r.tenant_id and e.id = r.experiment_id
      ) first
      where (s.slots is null or s.slots > 0) and ${fits({ limit: "s.day_limit", committed: "s.committed", cost: "first.cost" })}
    ), heads as (
-     select c.*, h.id, h.place, h.cost,
+     select c.*, h.id, h.poison, h.place, h.cost,
             coalesce(sum(h.cost) over (partition by c.tenant_id order by h.place rows between unbounded preceding and 1 preceding), 0) as before
      from (select * from contenders order by tag, served, tenant_id limit $5) c
      cross join lateral (
-       select r.id, row_number() over (order by r.queue_rank, r.experiment_id, r.position) as place, ${thoughtCost} as cost
+       select r.id, r.poison, row_number() over (order by r.queue_rank, r.experiment_id, r.position) as place, ${thoughtCost} as cost
        from (
-         select tenant_id, id, experiment_id, step, queue_rank, position from run r
-         where r.tenant_id = c.tenant_id and ${claimable}
-         order by r.queue_rank, r.experiment_id, r.position limit $5::int * 2
+         select r.*, row_number() over (partition by r.poison order by r.queue_rank, r.experiment_id, r.position) as nth
+         from (
+           select tenant_id, id, experiment_id, step, queue_rank, position, ${POISON} as poison from run r
+           where r.tenant_id = c.tenant_id and ${claimable} and ${bearable}
+           order by r.queue_rank, r.experiment_id, r.position limit $5::int * 2
+         ) r
        ) r
        join experiment e on e.tenant_id = r.tenant_id and e.id = r.experiment_id
+       where r.nth = 1 or not r.poison
      ) h
+   ), fitting as (
+     select h.* from heads h
+     where (h.slots is null or h.place <= h.slots) and ${fits({ limit: "h.day_limit", committed: "(h.committed + h.before)", cost: "h.cost" })}
    ), chosen as (
      select r.tenant_id, r.id, h.weight, h.tag, h.served, h.place, h.cost
-     from heads h join run r on r.tenant_id = h.tenant_id and r.id = h.id
-     where coalesce(r.state in ('QUEUED', 'RETRY_WAIT'), false) and (h.slots is null or h.place <= h.slots) and ${fits({ limit: "h.day_limit", committed: "(h.committed + h.before)", cost: "h.cost" })}
-     order by h.tag + h.before / h.weight, h.place > 1, h.served, h.tenant_id, h.place
+     from fitting h join run r on r.tenant_id = h.tenant_id and r.id = h.id
+     where coalesce(r.state in ('QUEUED', 'RETRY_WAIT'), false)
+       and (not h.poison or h.id = (select h.id from fitting h where h.poison order by ${turn} limit 1))
+     order by ${turn}
      limit $5 for no key update of r skip locked
    ), claimed as (
      update run r set state = 'LEASED', state_reason = null, epoch = r.epoch + 1, attempt = r.attempt + 1, progress = null,
@@ -124,6 +143,24 @@ const claim = statement(
    from numbered c join experiment e on e.tenant_id = c.tenant_id and e.id = c.experiment_id
    order by c.n`,
 );
+
+/** SQL of whether a pod works on a poison run, from `live`. */
+function worksOnPoison(podId: string): string {
+  return `exists (select 1 from live join attempt a on a.tenant_id = live.tenant_id and a.run_id = live.id and a.epoch = live.epoch
+                  where live.error_class = 'POISON' and a.pod_id = ${podId})`;
+}
+
+const quarantined = statement(
+  "claim-quarantined",
+  `with live as (select tenant_id, id, epoch, error_class from run where state in ('LEASED', 'RUNNING', 'CANCELLING'))
+   select ${worksOnPoison("$1")} as here`,
+);
+
+/** Whether the pod works on a run whose last try died by a signal: then runs may have been held back that another pod could take. */
+export async function isQuarantined(tx: Transaction, podId: string): Promise<boolean> {
+  const [row] = await tx.rows<{ here: boolean }>(quarantined, [podId]);
+  return row?.here === true;
+}
 
 /** SQL of `fitsDay` in domain/share.ts. */
 function fits({ limit, committed, cost }: Readonly<Record<"limit" | "committed" | "cost", string>>): string {

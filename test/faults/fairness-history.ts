@@ -8,7 +8,8 @@ const changesSql = `
 
 // A run can surely be claimed once it is QUEUED: at once where it is new, but after a pause that was drawn and is not kept
 // where it was there before: two seconds at most after a pod refused it, minutes after it failed. RETRY_WAIT ends at a time
-// that is not kept either, and one whose work an equal run may do waits for that one.
+// that is not kept either, one whose work an equal run may do waits for that one, and one that killed its process waits for a pod
+// that has no other such run.
 // Tests that play the dispatcher keep runs out of its way with a start that never comes.
 const waitsSql = `
   select e.tenant_id as "tenantId",
@@ -21,7 +22,8 @@ const waitsSql = `
     and e.next_state = 'LEASED' and s.epoch = e.next_epoch
   where e.to_state = 'QUEUED' and not exists (
     select 1 from experiment x join run o on o.tenant_id = r.tenant_id and o.digest = r.digest and o.id <> r.id
-    where x.tenant_id = r.tenant_id and x.id = r.experiment_id and x.reuse = 'EXACT_MATCH')`;
+    where x.tenant_id = r.tenant_id and x.id = r.experiment_id and x.reuse = 'EXACT_MATCH')
+    and not exists (select 1 from attempt a where a.tenant_id = e.tenant_id and a.run_id = e.run_id and a.error_class = 'POISON')`;
 
 const worksSql = `
   select s.tenant_id as "tenantId", s.n::float8 as claim,
