@@ -23,7 +23,7 @@ export interface ReuseParts extends Pick<AttemptParts, "dispatcherId" | "databas
 /** Answers runs in the queue from equal runs of their project, so that no pod works twice on the same. */
 export class Reuse {
   private experimentIds = new Set<string>();
-  private runIds = new Set<string>();
+  private runs: ReuseHints["runs"][number][] = [];
 
   constructor(private readonly parts: ReuseParts) {}
 
@@ -33,8 +33,8 @@ export class Reuse {
   }
 
   /** The run has ended, and equals of it may wait. */
-  ended({ runId }: Pick<Lease, "runId">): void {
-    this.runIds.add(runId);
+  ended({ tenantId, runId }: Pick<Lease, "tenantId" | "runId">): void {
+    this.runs.push({ tenantId, runId });
   }
 
   /**
@@ -42,9 +42,9 @@ export class Reuse {
    * pods may be claimed now.
    */
   async look(): Promise<boolean> {
-    const hints = { experimentIds: [...this.experimentIds], runIds: [...this.runIds] };
+    const hints = { experimentIds: [...this.experimentIds], runs: this.runs };
     this.experimentIds = new Set();
-    this.runIds = new Set();
+    this.runs = [];
     let anyLost = false;
     for (;;) {
       const { found, answered, lost } = await this.lookOnce(hints);

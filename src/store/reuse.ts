@@ -26,7 +26,7 @@ export interface ReuseHints {
   /** Experiments whose runs came into the queue. */
   readonly experimentIds: readonly string[];
   /** Runs that ended, whose equals may wait. */
-  readonly runIds: readonly string[];
+  readonly runs: readonly Pick<Lease, "tenantId" | "runId">[];
 }
 
 /** A run that waits and the equal run that answers it. */
@@ -48,7 +48,8 @@ const find = statement(
      select r.tenant_id, r.id from unnest($1::uuid[]) as e(id)
      join run r on r.experiment_id = e.id and r.state in ('QUEUED', 'RETRY_WAIT')
      union
-     select r.tenant_id, r.id from unnest($2::uuid[]) as ended(id) join run s on s.id = ended.id
+     select r.tenant_id, r.id from unnest($2::uuid[], $3::uuid[]) as ended(tenant_id, id)
+     join run s on s.tenant_id = ended.tenant_id and s.id = ended.id
      join run r on r.digest = s.digest and r.tenant_id = s.tenant_id and r.state in ('QUEUED', 'RETRY_WAIT')
      union
      select h.tenant_id, h.id from tenants t cross join lateral (
@@ -60,12 +61,13 @@ const find = statement(
    cross join lateral ${sourceOf("r")} s
    where r.state in ('QUEUED', 'RETRY_WAIT')
      and (select e.reuse from experiment e where e.tenant_id = r.tenant_id and e.id = r.experiment_id) = 'EXACT_MATCH'
-   limit $3`,
+   limit $4`,
 );
 
 /** Runs in the queue that an earlier equal run may answer, at most so many. */
 export function findAnswers(tx: Transaction, hints: ReuseHints, limit: number): Promise<Answer[]> {
-  return tx.rows<Answer>(find, [hints.experimentIds, hints.runIds, limit]);
+  const { experimentIds, runs } = hints;
+  return tx.rows<Answer>(find, [experimentIds, runs.map((run) => run.tenantId), runs.map((run) => run.runId), limit]);
 }
 
 /** A file that an answering run made. */
