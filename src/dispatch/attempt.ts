@@ -7,6 +7,7 @@ import type { ResumePoint } from "../store/checkpoints.js";
 import type { Lease } from "../store/claims.js";
 import type { WorkDatabase } from "../store/database.js";
 import { completeRun, type Ending, type Failure, failAttempt, releaseAttempt, stopAttempt } from "../store/endings.js";
+import type { NewEvent } from "../store/events.js";
 import { isDataFailure } from "../store/failures.js";
 import { runStarted } from "../store/leases.js";
 import { askAfter } from "./ask-after.js";
@@ -69,6 +70,8 @@ export class Attempt {
   private readonly started: HeldStart;
   private sequence: number;
   private stopSent: StopMode | null = null;
+  /** What was gathered for the attempt's end: the end may have to be written again, the pod says only itself again. */
+  private untold: NewEvent[] = [];
 
   constructor(
     private readonly parts: AttemptParts,
@@ -264,7 +267,7 @@ export class Attempt {
       case "RELEASED": {
         const end = outcome.kind === "CANCELLED" ? stopAttempt : releaseAttempt;
         await this.started.say();
-        const said = { used, lastStep: stepOf(outcome.lastStep), events: this.parts.news.take(this.lease) };
+        const said = { used, lastStep: stepOf(outcome.lastStep), events: this.events() };
         const ending = await this.parts.writer.write(this.lease, (scope) => end(scope, this.lease, said));
         return this.sayEnding(outcome.kind, ending);
       }
@@ -289,7 +292,7 @@ export class Attempt {
     if (fault !== null) return this.fail({ ...fault, stage: null, used });
     const { contentSha256, files, partial } = outcome;
     const metrics = outcome.metrics.toString("utf8");
-    const events = this.parts.news.take(this.lease);
+    const events = this.events();
     try {
       const done = { contentSha256, metrics, partial, files, used, events };
       const isHeld = this.started.take();
@@ -303,6 +306,7 @@ export class Attempt {
       this.sayEnding("SUCCEEDED", ending);
     } catch (error) {
       if (!isDataFailure(error)) throw error;
+      this.untold = [];
       const message = `the result cannot be stored: ${reasonOf(error)}`;
       await this.fail({ errorClass: "UNKNOWN", code: "RESULT_INVALID", message, stage: null, used });
     }
@@ -310,10 +314,15 @@ export class Attempt {
 
   private async fail(failure: Omit<Failure, "events">): Promise<void> {
     await this.started.say();
-    const events = this.parts.news.take(this.lease);
+    const events = this.events();
     const whole: Failure = { ...failure, message: cleanText(failure.message), events };
     const ending = await this.parts.writer.write(this.lease, (scope) => failAttempt(scope, this.lease, whole));
     this.sayEnding(failure.errorClass, ending, { code: failure.code, reason: whole.message });
+  }
+
+  private events(): NewEvent[] {
+    this.untold = [...this.untold, ...this.parts.news.take(this.lease)];
+    return this.untold;
   }
 
   private async lose(message: string): Promise<void> {

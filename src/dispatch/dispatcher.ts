@@ -231,12 +231,23 @@ export class Dispatcher {
 
   private async sweep(): Promise<void> {
     const { database, log } = this.options;
-    for (const lease of await database.transaction(expiredLeases)) {
-      const ending = await this.parts.writer.write(lease, (scope) => expireLease(scope, lease));
-      if (ending.kind !== "COUNTED") continue;
-      log.warn("lease ran out", { runId: lease.runId, epoch: lease.epoch, state: ending.state });
-      this.wakeUp();
-    }
+    const leases = await database.transaction(expiredLeases);
+    // Side by side: one whose experiment is locked, or that cannot be written, holds up no other.
+    await Promise.all(
+      leases.map((lease) =>
+        this.expire(lease).catch((error: unknown) => {
+          log.error("a lease that ran out could not be ended", { runId: lease.runId, reason: reasonOf(error) });
+        }),
+      ),
+    );
+  }
+
+  private async expire(lease: Lease): Promise<void> {
+    const ending = await this.parts.writer.write(lease, (scope) => expireLease(scope, lease));
+    if (ending.kind !== "COUNTED") return;
+    const { runId, epoch } = lease;
+    this.options.log.warn("lease ran out", { runId, epoch, state: ending.state });
+    this.wakeUp();
   }
 
   /** Runs that only wait for a free slot are rung for too: a bell more costs nothing. */
