@@ -19,8 +19,9 @@ export async function readBus(settings: KafkaSettings, atRest: boolean): Promise
   const kafka = kafkaClient(settings, quietLog);
   const topic = `${settings.prefix}${topics.runsQueued}`;
   const admin = kafka.admin();
-  await admin.connect();
   try {
+    // Within, so that a client which did not get in is let go of too: it would go on for as long as the process.
+    await admin.connect();
     const ends = await admin.fetchTopicOffsets(topic);
     const high = new Map(ends.map(({ partition, high }) => [partition, Number(high)]));
     const heard = async (): Promise<Offsets> => {
@@ -52,8 +53,8 @@ async function recordsOf(
 ): Promise<Observation[]> {
   const seen: Observation[] = [];
   let read = 0;
-  await consumer.connect();
   try {
+    await consumer.connect();
     await consumer.subscribe({ topic, fromBeginning: true });
     await consumer.run({
       eachMessage: ({ partition, message }) => {
