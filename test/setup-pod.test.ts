@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { LocalPod } from "../src/embedded/pod.js";
 import { relayLine } from "../src/embedded/pod-lines.js";
+import { podEnvironment } from "../src/embedded/pod-process.js";
 import { jsonLog } from "../src/log.js";
 import { eventually } from "./support/eventually.js";
 
@@ -68,6 +69,27 @@ describe("the local pod", () => {
     assert.throws(() => process.kill(pid, 0), { code: "ESRCH" });
     assert.equal(pod.pid, undefined);
     assert.equal(addresses.at(-1), undefined);
+  });
+});
+
+describe("a pod's variables", () => {
+  it("hold no login of the service's bucket, bus or database, and what else the service was given", () => {
+    const secrets = [
+      "AWS_ACCESS_KEY_ID",
+      "AWS_SECRET_ACCESS_KEY",
+      "AWS_SESSION_TOKEN",
+      "AWS_PROFILE",
+      "AWS_WEB_IDENTITY_TOKEN_FILE",
+      "ASSAY_KAFKA_SASL_PASSWORD",
+      "ASSAY_DATABASE_WORK_PASSWORD",
+    ];
+    const given = Object.fromEntries(secrets.map((name) => [name, "canary"]));
+    const env = podEnvironment({ ...given, HF_HUB_OFFLINE: "1" });
+    assert.deepEqual(
+      Object.keys(env).filter((name) => env[name] === "canary"),
+      [],
+    );
+    assert.equal(env["HF_HUB_OFFLINE"], "1");
   });
 });
 

@@ -36,18 +36,23 @@ export function spawnPod(args: readonly string[], { artifactsDir, cacheDir }: Po
     stdio: ["pipe", "pipe", "pipe"],
     // A group of its own: Ctrl-C in a terminal reaches this process alone, which then ends the pod in order.
     detached: true,
-    env: {
-      ...process.env,
-      // A pod reaches a bucket by grants; the service's key is none of its business.
-      AWS_ACCESS_KEY_ID: undefined,
-      AWS_SECRET_ACCESS_KEY: undefined,
-      AWS_SESSION_TOKEN: undefined,
-      PYTHONPATH: join(root, "pods"),
-      PYTHONUNBUFFERED: "1",
-      OMP_WAIT_POLICY: "PASSIVE",
-      HF_HUB_DISABLE_TELEMETRY: "1",
-      TOKENIZERS_PARALLELISM: "false",
-      TQDM_DISABLE: "1", // progress bars are for terminals
-    },
+    env: podEnvironment(process.env),
   });
+}
+
+/** Names of what lets the service into its bucket, bus and database. A pod reaches files by grants and knows nothing else. */
+const ofTheService = ["AWS_", "ASSAY_DATABASE_", "ASSAY_KAFKA_"];
+
+/** A pod's variables: the service's own, without any login. */
+export function podEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const harmless = Object.entries(env).filter(([name]) => !ofTheService.some((begin) => name.startsWith(begin)));
+  return {
+    ...Object.fromEntries(harmless),
+    PYTHONPATH: join(projectFolder(), "pods"),
+    PYTHONUNBUFFERED: "1",
+    OMP_WAIT_POLICY: "PASSIVE",
+    HF_HUB_DISABLE_TELEMETRY: "1",
+    TOKENIZERS_PARALLELISM: "false",
+    TQDM_DISABLE: "1", // progress bars are for terminals
+  };
 }
