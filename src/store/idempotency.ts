@@ -39,10 +39,11 @@ export async function takeKey(tx: Transaction, request: KeyedRequest, answerId: 
   throw keyConflict(idempotencyKey, row.created_at);
 }
 
-function keyConflict(idempotencyKey: string, firstSeenAt: Date): AssayError {
+/** The refusal of a key that was used for another request. */
+export function keyConflict(idempotencyKey: string, firstSeenAt: Date): AssayError {
   return new AssayError(
     "IDEMPOTENCY_CONFLICT",
-    `idempotencyKey: ${JSON.stringify(idempotencyKey)} was used at ${firstSeenAt.toISOString()} for another request`,
-    { path: ["idempotencyKey"], detail: { firstSeenAt: firstSeenAt.toISOString() } },
+    `input.idempotencyKey: ${JSON.stringify(idempotencyKey)} was used at ${firstSeenAt.toISOString()} for another request`,
+    { path: ["input", "idempotencyKey"], detail: { firstSeenAt: firstSeenAt.toISOString() } },
   );
 }

@@ -7,6 +7,7 @@ import { AssayError } from "../errors.js";
 import { Batcher } from "./batcher.js";
 import type { AppDatabase } from "./database.js";
 import { EVENTS_WRITTEN, type NewEvent, stateEvent } from "./events.js";
+import { keyConflict } from "./idempotency.js";
 import { dispatchBell, messageRows, type NewMessage, RUNS_QUEUED } from "./outbox.js";
 import { KnownRoom, leftIn, lockRoom, roomFault } from "./quotas.js";
 import { statement, type Transaction } from "./transaction.js";
@@ -208,11 +209,7 @@ function replay(submission: Submission, row: KeyRow | undefined): Outcome {
     return new AssayError("INTERNAL", "wanted the idempotency key that is in use, but it is not there");
   const { answer_id: experimentId, created_at: firstSeenAt } = row;
   if (row.request_sha256 === submission.requestSha256) return { experimentId, replayed: true, firstSeenAt };
-  return new AssayError(
-    "IDEMPOTENCY_CONFLICT",
-    `idempotencyKey: ${JSON.stringify(submission.idempotencyKey)} was used at ${firstSeenAt.toISOString()} for another request`,
-    { path: ["idempotencyKey"], detail: { firstSeenAt: firstSeenAt.toISOString(), experimentId } },
-  );
+  return keyConflict(submission.idempotencyKey, firstSeenAt);
 }
 
 /** A submission with the id that its experiment gets if its key is new. */
