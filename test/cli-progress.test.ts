@@ -12,6 +12,7 @@ const run = (id: string, step: string, cell: Run["cell"] = null): Run => ({
   cell,
   failure: null,
   reusedFrom: null,
+  supersededBy: null,
 });
 const runs = [
   run("p", "prepare"),

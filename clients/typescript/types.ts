@@ -105,6 +105,8 @@ export interface Run {
   readonly failure: { readonly code: string; readonly message: string } | null;
   /** The equal run that it was answered from; null when it was worked on itself. */
   readonly reusedFrom: { readonly id: string } | null;
+  /** The later run that does its work, after a retry or an extension; then this one counts no more. */
+  readonly supersededBy: { readonly id: string } | null;
 }
 
 /** An immutable file. */
