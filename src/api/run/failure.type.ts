@@ -62,7 +62,11 @@ const kinds: Readonly<
     retryable: true,
     remedy: "The run's process died; if it does so again, look into the pod's log.",
   },
-  TRANSIENT: { type: "WorkFailure", retryable: true, remedy: "Nothing: it is tried again by itself." },
+  TRANSIENT: {
+    type: "WorkFailure",
+    retryable: true,
+    remedy: "Nothing while it has tries left; once it is given up, retryRuns tries it again.",
+  },
   OVERLOAD: { type: "WorkFailure", retryable: true, remedy: "Nothing: it waits for a pod with room." },
   LOST: {
     type: "WorkFailure",
