@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { describe, it } from "node:test";
+import { describe, it, mock } from "node:test";
+import pg from "pg";
 import { testApi } from "./support/api.js";
 import { data, ERRORS, specFor, submit } from "./support/requests.js";
 
@@ -89,6 +90,7 @@ describe("an experiment", () => {
     assert.equal(payload.errors.length, 1);
     assert.equal(payload.errors[0].__typename, "IdempotencyConflictError");
     assert.equal(payload.errors[0].code, "IDEMPOTENCY_CONFLICT");
+    assert.deepEqual(payload.errors[0].path, ["input", "idempotencyKey"]);
     assert.ok(Date.parse(payload.errors[0].firstSeenAt) <= Date.now());
   });
 
@@ -120,5 +122,41 @@ describe("an experiment", () => {
     assert.equal(refused.errors[0].requiredScope, "CANCEL_ANY");
     const { cancelExperiment: done } = await data(test, await newKeyOf(holder.caller), cancel, { input });
     assert.equal(done.changed, true);
+  });
+});
+
+describe("a page of experiments", () => {
+  it("takes as many statements as one of them, with all that each says of itself", async () => {
+    const who = await test.newHolder();
+    const spec = await specFor(test, who);
+    for (const idempotencyKey of ["one", "two", "three"]) {
+      const { experiment } = await submit(test, who, { spec, idempotencyKey });
+      const input = { experimentId: experiment.id };
+      await data(
+        test,
+        who,
+        "mutation ($input: CancelExperimentInput!) { cancelExperiment(input: $input) { changed } }",
+        { input },
+      );
+    }
+    const page = async (first: number): Promise<{ found: number; statements: number }> => {
+      const counted = mock.method(pg.Client.prototype, "query");
+      const { experiments } = await data(
+        test,
+        who,
+        `query ($first: Int!) { experiments(first: $first) { edges { node {
+          id state progress { completed } project { id } createdBy { id } waves { at } usage { wallSeconds }
+          report { name } cancellation { runCount secondsUsed filesKept requestedBy { id } }
+        } } } }`,
+        { first },
+      );
+      const statements = counted.mock.callCount();
+      counted.mock.restore();
+      for (const { node } of experiments.edges) assert.equal(node.cancellation.runCount, 10);
+      return { found: experiments.edges.length, statements };
+    };
+    const [one, three] = [await page(1), await page(3)];
+    assert.deepEqual([one.found, three.found], [1, 3]);
+    assert.equal(three.statements, one.statements);
   });
 });

@@ -10,10 +10,11 @@ import { AssayError } from "../errors.js";
 import type { AppDatabase, Work } from "../store/database.js";
 import { datasetsById, versionsById } from "../store/datasets.js";
 import { deadLettersById } from "../store/dead-letter-reads.js";
-import { runCountsOf, type Tally } from "../store/experiments.js";
-import { keysById, projectById } from "../store/keys.js";
+import { type ReportRun, reportRunsOf, runCountsOf, type Tally } from "../store/experiments.js";
+import { keysById, projectsById } from "../store/keys.js";
 import { modelsByDigest, modelsById } from "../store/models.js";
 import { eventAt, experimentsById, runsById } from "../store/nodes.js";
+import { type ReceiptSums, receiptSums } from "../store/receipts.js";
 import type { Result } from "../store/rows.js";
 import {
   artifactsOf,
@@ -45,6 +46,7 @@ type Loader<T> = DataLoader<string, T>;
 export class Reads {
   readonly #database: AppDatabase;
   readonly #caller: Caller;
+  readonly #projects: Loader<Project | null>;
   readonly #experiments: Loader<Experiment | null>;
   readonly #runs: Loader<Run | null>;
   readonly #models: Loader<Model | null>;
@@ -60,6 +62,8 @@ export class Reads {
   readonly #results: Loader<Result | null>;
   readonly #deadLetters: Loader<DeadLetter | null>;
   readonly #waves: Loader<readonly WaveFacts[]>;
+  readonly #receipts: Loader<ReceiptSums | null>;
+  readonly #reportRuns: Loader<ReportRun | null>;
   readonly #usageOfRuns: Loader<UsageSums>;
   readonly #usageOfExperiments: Loader<UsageSums>;
   readonly #savedOfRuns: Loader<UsageSums>;
@@ -69,6 +73,7 @@ export class Reads {
     this.#database = database;
     this.#caller = caller;
     const { tenantId } = caller;
+    this.#projects = this.#one((tx, ids) => projectsById(tx, tenantId, ids), idOf);
     this.#experiments = this.#one((tx, ids) => experimentsById(tx, ids), idOf);
     this.#runs = this.#one((tx, ids) => runsById(tx, ids), idOf);
     this.#models = this.#one((tx, ids) => modelsById(tx, tenantId, ids), idOf);
@@ -83,10 +88,9 @@ export class Reads {
     this.#attempts = this.#many((tx, ids) => attemptsOf(tx, ids), runIdOf);
     this.#files = this.#many((tx, ids) => artifactsOf(tx, ids), runIdOf);
     this.#deadLetters = this.#one((tx, ids) => deadLettersById(tx, ids), idOf);
-    this.#waves = this.#many(
-      (tx, ids) => wavesOf(tx, ids),
-      (wave) => wave.experimentId,
-    );
+    this.#waves = this.#many((tx, ids) => wavesOf(tx, ids), experimentIdOf);
+    this.#receipts = this.#one((tx, ids) => receiptSums(tx, ids), experimentIdOf);
+    this.#reportRuns = this.#one((tx, ids) => reportRunsOf(tx, ids), experimentIdOf);
     this.#standings = this.#one((tx) => standingOf(tx, tenantId), tenantOf);
     this.#places = this.#one((tx, ids) => placesOf(tx, tenantId, ids), runIdOf);
     this.#tallies = this.#mapped((tx, ids) => runCountsOf(tx, ids), { counts: {}, reported: false, partial: false });
@@ -103,8 +107,7 @@ export class Reads {
 
   /** The caller's project; null for any other id. */
   async project(id: string): Promise<Project | null> {
-    if (id !== this.#caller.projectId) return null;
-    return this.within((tx) => projectById(tx, this.#caller.tenantId, id));
+    return id === this.#caller.projectId ? this.#projects.load(id) : null;
   }
 
   async experiment(id: string): Promise<Experiment | null> {
@@ -174,6 +177,19 @@ export class Reads {
   /** What was added to the experiment after it was accepted, the first first. */
   waves(experimentId: string): Promise<readonly WaveFacts[]> {
     return this.#waves.load(experimentId);
+  }
+
+  /** The sums of what a cancel made of the experiment's runs. */
+  async receipt(experimentId: string): Promise<ReceiptSums> {
+    const sums = await this.#receipts.load(experimentId);
+    if (sums === null) throw new AssayError("INTERNAL", `wanted the receipt of ${experimentId}, but no row came`);
+    return sums;
+  }
+
+  /** The file of the experiment's report; null while there is none. */
+  async report(experimentId: string): Promise<RunFile | null> {
+    const run = await this.#reportRuns.load(experimentId);
+    return run === null ? null : ((await this.files(run.id)).find((file) => file.kind === "REPORT_JSON") ?? null);
   }
 
   attempts(runId: string): Promise<readonly Attempt[]> {
@@ -249,6 +265,10 @@ function idOf(row: { readonly id: string }): string {
 
 function tenantOf(row: { readonly tenantId: string }): string {
   return row.tenantId;
+}
+
+function experimentIdOf(row: { readonly experimentId: string }): string {
+  return row.experimentId;
 }
 
 function runIdOf(row: { readonly runId: string }): string {

@@ -78,15 +78,21 @@ export async function runCountsOf(tx: Transaction, experimentIds: readonly strin
   return found;
 }
 
-const report = statement(
-  "experiment-report",
-  `select r.id from run r
+const reports = statement(
+  "experiment-reports",
+  `select distinct on (r.experiment_id) r.experiment_id as "experimentId", r.id from run r
    join experiment e on e.tenant_id = r.tenant_id and e.id = r.experiment_id and r.stage = e.stage_count - 1
-   where r.experiment_id = $1 and r.state = 'SUCCEEDED' and r.superseded_by is null order by r.position limit 1`,
+   where r.experiment_id = any($1::uuid[]) and r.state = 'SUCCEEDED' and r.superseded_by is null
+   order by r.experiment_id, r.position`,
 );
 
-/** The run that made the experiment's report, or null while there is none. */
-export async function reportRunOf(tx: Transaction, experimentId: string): Promise<string | null> {
-  const [row] = await tx.rows<{ id: string }>(report, [experimentId]);
-  return row?.id ?? null;
+/** The run that made an experiment's report. */
+export interface ReportRun {
+  readonly experimentId: string;
+  readonly id: string;
+}
+
+/** The runs that made the reports of these experiments; none for one that has no report. */
+export function reportRunsOf(tx: Transaction, experimentIds: readonly string[]): Promise<ReportRun[]> {
+  return tx.rows<ReportRun>(reports, [experimentIds]);
 }

@@ -46,9 +46,12 @@ export function keysById(tx: Transaction, tenantId: string, ids: readonly string
     .getMany();
 }
 
-/** A project of the tenant, or null. */
-export function projectById(tx: Transaction, tenantId: string, id: string): Promise<Project | null> {
-  return tx.manager.findOneBy(projectTable, { tenantId, id });
+/** The tenant's projects with these ids, in no order. */
+export function projectsById(tx: Transaction, tenantId: string, ids: readonly string[]): Promise<Project[]> {
+  return tx.manager
+    .createQueryBuilder(projectTable, "p")
+    .where("p.tenantId = :tenantId and p.id = any(:ids)", { tenantId, ids })
+    .getMany();
 }
 
 /** The one tenant of an embedded service, and the project that its key opens. */

@@ -31,15 +31,15 @@ const RECEIPTS = `select r.id as "runId", r.position, r.state,
            sum(amount) filter (where kind = 'RELEASE') as returned
     from ledger l where l.tenant_id = r.tenant_id and l.run_id = r.id and l.unit = 'COMPUTE_SECONDS'
   ) l on true
-  where r.experiment_id = $1 and r.cancel_mode is not null and r.superseded_by is null`;
+  where r.cancel_mode is not null and r.superseded_by is null and r.experiment_id = `;
 
 const forward = statement(
   "receipts-forward",
-  `${RECEIPTS} and ($2::int is null or r.position > $2) order by r.position limit $3`,
+  `${RECEIPTS} $1 and ($2::int is null or r.position > $2) order by r.position limit $3`,
 );
 const backward = statement(
   "receipts-backward",
-  `${RECEIPTS} and ($2::int is null or r.position < $2) order by r.position desc limit $3`,
+  `${RECEIPTS} $1 and ($2::int is null or r.position < $2) order by r.position desc limit $3`,
 );
 
 /** What a cancel made of each of an experiment's runs, in the order of its plan; a page's position is a run's `position`. */
@@ -55,9 +55,8 @@ export async function listReceipts(
 
 /** What a cancel made of all of an experiment's runs. */
 export interface ReceiptSums {
+  readonly experimentId: string;
   readonly runCount: number;
-  /** Runs whose pods have not stopped yet. */
-  readonly stopping: number;
   readonly secondsReserved: number;
   readonly secondsUsed: number;
   readonly secondsReturned: number;
@@ -66,14 +65,14 @@ export interface ReceiptSums {
 
 const sums = statement(
   "receipts-sum",
-  `select count(*)::int as "runCount", (count(*) filter (where state = 'CANCELLING'))::int as stopping,
+  `select e.id as "experimentId", s.* from unnest($1::uuid[]) e(id) cross join lateral (
+   select count(*)::int as "runCount",
           coalesce(sum("secondsReserved"), 0) as "secondsReserved", coalesce(sum("secondsUsed"), 0) as "secondsUsed",
           coalesce(sum("secondsReturned"), 0) as "secondsReturned", coalesce(sum("filesKept"), 0)::int as "filesKept"
-   from (${RECEIPTS}) receipt`,
+   from (${RECEIPTS} e.id) receipt) s`,
 );
 
-/** The sums of all receipts of an experiment. */
-export async function receiptSums(tx: Transaction, experimentId: string): Promise<ReceiptSums> {
-  const [row] = await tx.rows<ReceiptSums & Record<string, unknown>>(sums, [experimentId]);
-  return row ?? { runCount: 0, stopping: 0, secondsReserved: 0, secondsUsed: 0, secondsReturned: 0, filesKept: 0 };
+/** The sums of all receipts of each of these experiments. */
+export function receiptSums(tx: Transaction, experimentIds: readonly string[]): Promise<ReceiptSums[]> {
+  return tx.rows<ReceiptSums>(sums, [experimentIds]);
 }

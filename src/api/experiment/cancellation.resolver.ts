@@ -1,14 +1,13 @@
 import { Args, Ctx, FieldResolver, Resolver, Root } from "type-graphql";
 import type { Experiment } from "../../domain/experiment.js";
 import type { Run } from "../../domain/run.js";
-import { listReceipts, type ReceiptSums, type RunReceipt, receiptSums } from "../../store/receipts.js";
+import { listReceipts, type ReceiptSums, type RunReceipt } from "../../store/receipts.js";
 import { type Connection, connectionOf, numberCursor, PageArgs, pageOf } from "../connection.js";
 import type { Context } from "../context.js";
 import { CancellationType, CancelledRunConnection, CancelledRunType } from "./cancellation.type.js";
 
 /** What a cancellation's fields are made from. */
 export interface CancellationFacts extends ReceiptSums {
-  readonly experimentId: string;
   readonly mode: NonNullable<Experiment["cancelMode"]>;
   readonly reason: string | null;
   readonly requestedAt: Date;
@@ -27,8 +26,8 @@ export async function cancellationOf(experiment: Experiment, { reads }: Context)
     endedAt,
   } = experiment;
   if (mode === null || requestedAt === null) return null;
-  const sums = await reads.within((tx) => receiptSums(tx, id));
-  return { ...sums, experimentId: id, mode, reason, requestedAt, cancelledBy, complete: endedAt !== null };
+  const sums = await reads.receipt(id);
+  return { ...sums, mode, reason, requestedAt, cancelledBy, complete: endedAt !== null };
 }
 
 @Resolver(() => CancellationType)

@@ -2,7 +2,7 @@ import { Arg, Args, Ctx, FieldResolver, ID, Int, Query, Resolver, Root } from "t
 import { type Experiment, type ExperimentState, experimentState } from "../../domain/experiment.js";
 import { terminalStates } from "../../domain/run.js";
 import type { Project } from "../../domain/tenant.js";
-import { listExperiments, reportRunOf } from "../../store/experiments.js";
+import { listExperiments } from "../../store/experiments.js";
 import { listEvents } from "../../store/nodes.js";
 import { listArtifacts, listRuns } from "../../store/runs.js";
 import { ArtifactConnection } from "../artifact/artifact.type.js";
@@ -90,10 +90,8 @@ export class ExperimentResolver {
   }
 
   @FieldResolver()
-  async report(@Root() experiment: Experiment, @Ctx() { reads }: Context): Promise<object | null> {
-    const runId = await reads.within((tx) => reportRunOf(tx, experiment.id));
-    if (runId === null) return null;
-    return (await reads.files(runId)).find((file) => file.kind === "REPORT_JSON") ?? null;
+  report(@Root() experiment: Experiment, @Ctx() { reads }: Context): Promise<object | null> {
+    return reads.report(experiment.id);
   }
 
   @FieldResolver(() => RunConnection, { description: "Its runs, in the order of its plan." })
