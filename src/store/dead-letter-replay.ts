@@ -151,6 +151,8 @@ export async function purgeLetters(
   caller: Caller,
   { dryRun, ...choice }: LetterChoice & { readonly dryRun: boolean },
 ): Promise<string[]> {
+  // Nothing is left to erase of those that were purged; a filter for them alone must not turn into one for all others.
+  if (choice.filter.purged === true) return [];
   const letters = await chosen(tx, caller, { ...choice, filter: { ...choice.filter, purged: false }, waiting: false });
   const ids = letters.map((letter) => letter.id);
   if (!dryRun) await tx.run(purge, [caller.tenantId, ids]);
