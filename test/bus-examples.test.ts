@@ -73,6 +73,16 @@ class Example {
     await once(child, "exit");
   }
 
+  /** Asks it to end once it has said this, and gives its exit code. */
+  async endAfter(words: RegExp): Promise<unknown> {
+    const { child } = this;
+    assert.ok(child);
+    await eventually(String(words), () => words.test(this.said));
+    child.kill("SIGTERM");
+    const [code]: unknown[] = await once(child, "exit");
+    return code;
+  }
+
   /** What is in its file: `experiment sequence` of each event, in order. */
   events(): string[] {
     if (this.child?.exitCode) assert.fail(`${this.name} ended: ${this.said}`);
@@ -152,5 +162,20 @@ describe("the example consumers in TypeScript and Python", () => {
       const whole = wanted.map(({ id, last }) => [id, Array.from({ length: last }, (_, i) => i + 1)]);
       assert.deepEqual(seen, Object.fromEntries(whole));
     }
+  });
+
+  it("end when they are asked to, also while the API is away", async () => {
+    assert.ok(service);
+    const nobody = "http://127.0.0.1:9";
+    const consumers = [
+      new Example("ts-away", [process.execPath, join(examples, "events-typescript", "consumer.ts")], "key"),
+      new Example("py-away", [python(), join(examples, "events-python", "consumer.py")], "key"),
+    ];
+    for (const consumer of consumers) consumer.start(nobody);
+    const codes = await Promise.all(
+      consumers.map((consumer) => consumer.endAfter(/API is away|fetch failed|ECONNREFUSED/)),
+    );
+    assert.deepEqual(codes, [0, 0]);
+    for (const consumer of consumers) assert.deepEqual(consumer.events(), []);
   });
 });

@@ -54,16 +54,18 @@ def heard(message: Message, api: AssayApi, journal: Journal) -> None:
             return
 
 
-def until_heard(message: Message, api: AssayApi, journal: Journal) -> None:
-    """Tries again while the API is away. The client beats for its group in a thread of its own meanwhile."""
+def until_heard(message: Message, api: AssayApi, journal: Journal, ended: list[int]) -> bool:
+    """Tries again while the API is away; False when it is to end before. The client beats for its group in a thread meanwhile."""
     tries = 0
-    while True:
+    while not ended:
         try:
-            return heard(message, api, journal)
+            heard(message, api, journal)
+            return True
         except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
             log.warning("the API is away: %s", error)
             time.sleep(min(0.1 * 2**tries, 5.0))
             tries += 1
+    return False
 
 
 def main() -> None:
@@ -94,9 +96,9 @@ def main() -> None:
             if error is not None:
                 log.warning("the broker said: %s", error)
                 continue
-            until_heard(message, api, journal)
             # After the file has the events: a record that was not worked off comes again.
-            consumer.commit(message=message, asynchronous=False)
+            if until_heard(message, api, journal, ended):
+                consumer.commit(message=message, asynchronous=False)
     finally:
         consumer.close()
 
