@@ -109,6 +109,20 @@ describe("an experiment", () => {
     const { cancelExperiment: second } = await data(test, holder, cancel, { input });
     assert.equal(second.changed, false);
     assert.equal(second.experiment.state, "CANCELLED");
+    const found = await data(
+      test,
+      holder,
+      `query ($id: ID!) { experiment(id: $id) { cancellation { runCount complete
+        first: runs(first: 2) { edges { node { state run { step } } } } last: runs(last: 1) { edges { node { run { step } } } }
+      } } }`,
+      { id: experiment.id },
+    );
+    const { first: begin, last: end, ...receipt } = found.experiment.cancellation;
+    assert.deepEqual(receipt, { runCount: 10, complete: true });
+    const steps = ({ edges }: { edges: { node: { run: { step: string } } }[] }) =>
+      edges.map(({ node }) => node.run.step);
+    assert.deepEqual([steps(begin), steps(end)], [["prepare", "train"], ["report"]]);
+    assert.equal(begin.edges[0].node.state, "CANCELLED");
   });
 
   it("of another key is cancelled only with the scope for it", async () => {
