@@ -29,7 +29,6 @@ def main() -> None:
     options = _options()
     os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "TRANSFORMERS_VERBOSITY": "error"}
     import grid
-
     from assay_pods.common.artifacts import ArtifactStore, Origin
     from assay_pods.robustness.run import run
 
@@ -68,20 +67,19 @@ def main() -> None:
         run(cell)
     writes = [seconds for seconds, _ in cell.writes]
     cost = statistics.median(writes)
-    print(
-        json.dumps(
-            {
-                "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-                "blocks": options.blocks,
-                "checkpointBytes": cell.writes[0][1],
-                "checkpoints": len(writes),
-                "secondsPerCheckpoint": {"median": round(cost, 3), "least": round(min(writes), 3), "most": round(max(writes), 3)},
-                "secondsPerStep": round(statistics.median(cell.steps), 3),
-                "shareAtEvery30Seconds": round(cost / (INTERVAL_S + cost), 4),
-            },
-            indent=2,
-        )
+    document = json.dumps(
+        {
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+            "blocks": options.blocks,
+            "checkpointBytes": cell.writes[0][1],
+            "checkpoints": len(writes),
+            "secondsPerCheckpoint": {"median": round(cost, 3), "least": round(min(writes), 3), "most": round(max(writes), 3)},
+            "secondsPerStep": round(statistics.median(cell.steps), 3),
+            "shareAtEvery30Seconds": round(cost / (INTERVAL_S + cost), 4),
+        },
+        indent=2,
     )
+    sys.stdout.write(f"{document}\n")
 
 
 def _options() -> argparse.Namespace:
