@@ -8,7 +8,7 @@ import struct
 import sys
 import threading
 
-from assay_pods.common.checkpoint_files import STATE_KEY, read_state
+from assay_pods.common.checkpoint_files import STATE_KEY, CheckpointError, read_state
 from assay_pods.common.context import BadInputError, RunContext, RunError, TransientError
 
 
@@ -108,6 +108,10 @@ def _hostile(context: RunContext) -> dict:
     raise BadInputError("DATASET_INVALID", "row a\0b\x1b[31m\ud800: wanted a text")
 
 
+def _misfit(context: RunContext) -> dict:
+    raise CheckpointError("wanted a checkpoint of 3 weights, but got one of 4 others")
+
+
 def _tensor_disk(context: RunContext) -> dict:
     from safetensors import SafetensorError
 
@@ -167,6 +171,7 @@ _STEPS = {
     "run_error": _run_error,
     "unreachable": _unreachable,
     "hostile": _hostile,
+    "misfit": _misfit,
     "tensor_disk": _tensor_disk,
     "memory": _memory,
     "error": _error,

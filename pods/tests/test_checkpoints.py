@@ -7,6 +7,7 @@ import pytest
 import torch
 from local_context import KilledError, LocalContext, Wishes
 from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from tiny import tiny_spec, write_tiny_model
 
 from assay_pods.common.checkpoint_files import STATE_KEY, CheckpointError, check_made_for, read_state
@@ -141,6 +142,24 @@ def test_a_checkpoint_of_another_spec_is_refused(cell):
     other.spec = other.spec | {"spuriousness": 0.5}
     with pytest.raises(CheckpointError, match="wanted a checkpoint of the spec"):
         other.whole(resume=path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"version": 2}, "wanted a checkpoint of version 1, but got version 2"),
+        ({"schedule": None}, "wanted a checkpoint that fits this training"),
+        ({"optimiser": {"state": {}, "groups": []}}, "wanted a checkpoint that fits this training"),
+        ({"log": None}, "wanted a checkpoint that fits this training"),
+    ],
+)
+def test_a_checkpoint_that_does_not_fit_the_training_is_refused_with_a_sentence(cell, tmp_path, changes, said):
+    this = cell("TOP_BLOCKS", "SFT")
+    path = this.whole(checkpoints_at=frozenset({3}))[0].checkpoints[0][1]
+    other = tmp_path / "other"
+    save_file(load_file(path), other, {STATE_KEY: json.dumps(read_state(path) | changes)})
+    with pytest.raises(CheckpointError, match=said):
+        this.whole(resume=other)
 
 
 @pytest.mark.parametrize(

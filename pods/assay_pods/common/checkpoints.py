@@ -14,12 +14,14 @@ from typing import Any
 
 import numpy
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from assay_pods.common.checkpoint_files import STATE_KEY, CheckpointError, read_state
 from assay_pods.common.context import RunContext
 
+_VERSION = 1
 _WEIGHT, _OPTIMISER, _RANDOM = "weight/", "optimiser/", "random/"
 
 
@@ -81,7 +83,7 @@ def write(path: Path, training: Training, step_and_digest: tuple[int, str]) -> N
                 plain.setdefault(str(index), {})[name] = value
     tensors |= {_RANDOM + name: value for name, value in _torch_random().items()}
     state = {
-        "version": 1,
+        "version": _VERSION,
         "step": step,
         "specSha256": digest,
         "optimiser": {"groups": optimiser["param_groups"], "state": plain},
@@ -101,15 +103,23 @@ def restore(path: Path, training: Training, digest: str) -> int:
     state = read_state(path)
     if state.get("specSha256") != digest:
         raise CheckpointError(f"wanted a checkpoint of the spec {digest}, but got one of {state.get('specSha256')}")
-    tensors = load_file(path)
-    _restore_weights(training.weights, _below(tensors, _WEIGHT))
-    _restore_optimiser(training.optimiser, state["optimiser"], _below(tensors, _OPTIMISER))
-    training.schedule.load_state_dict(state["schedule"])
-    for name, value in state["log"].items():
-        setattr(training.log, name, value)
-    # Last: making the objects above may have drawn numbers.
-    _restore_random(state["random"], _below(tensors, _RANDOM))
-    return int(state["step"])
+    if state.get("version") != _VERSION:
+        raise CheckpointError(f"wanted a checkpoint of version {_VERSION}, but got version {str(state.get('version'))[:80]}")
+    try:
+        tensors = load_file(path)
+        _restore_weights(training.weights, _below(tensors, _WEIGHT))
+        _restore_optimiser(training.optimiser, state["optimiser"], _below(tensors, _OPTIMISER))
+        training.schedule.load_state_dict(state["schedule"])
+        for name, value in state["log"].items():
+            setattr(training.log, name, value)
+        # Last: making the objects above may have drawn numbers.
+        _restore_random(state["random"], _below(tensors, _RANDOM))
+        return int(state["step"])
+    except CheckpointError:
+        raise
+    except (SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
+        message = f"wanted a checkpoint that fits this training, but got {type(error).__name__}: {error}"
+        raise CheckpointError(message) from error
 
 
 def _restore_random(plain: Mapping[str, Any], states: Mapping[str, Tensor]) -> None:

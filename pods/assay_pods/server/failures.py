@@ -4,6 +4,7 @@ import errno
 import signal
 import sys
 
+from assay_pods.common.checkpoint_files import CheckpointError
 from assay_pods.common.context import BadInputError, RunError, TransientError
 from assay_pods.gen.assay.pod.v1 import run_pb2
 
@@ -18,6 +19,8 @@ def failure_of(error: Exception, stage: str) -> run_pb2.Failed:
         return failed(run_pb2.ERROR_CLASS_TRANSIENT, error.code, str(error), stage)
     if isinstance(error, RunError):
         return failed(run_pb2.ERROR_CLASS_UNKNOWN, error.code, str(error), stage)
+    if isinstance(error, CheckpointError):
+        return failed(run_pb2.ERROR_CLASS_TRANSIENT, "CHECKPOINT_BROKEN", str(error), stage)
     if _is_out_of_memory(error):
         return failed(run_pb2.ERROR_CLASS_OOM, "OUT_OF_MEMORY", f"{type(error).__name__}: {error}", stage)
     if _is_disk_full(error):
