@@ -27,6 +27,8 @@ class FileServer:
     """A status to answer with, or minus the number of bytes after which to break the connection; None for none."""
 
     SECRET = "X-Amz-Signature=canary"
+    HELD_S = 20.0
+    """How long a held request waits at most."""
 
     def __post_init__(self) -> None:
         owner = self
@@ -62,7 +64,7 @@ class FileServer:
 
         def wait(seen: Seen) -> None:
             del seen
-            held.wait(20)
+            held.wait(self.HELD_S)
 
         self.trouble = wait
         return held

@@ -142,6 +142,10 @@ class Run:
         assert not self._thread.is_alive(), "wanted the watch to end"
         return self.error
 
+    def steps(self) -> int:
+        """Steps that it has told of."""
+        return max((event.progress.completed for event in list(self.events) if event.WhichOneof("body") == "progress"), default=0)
+
     def pid(self) -> int:
         return int(self.wait_for("log").log.message.removeprefix("pid "))
 

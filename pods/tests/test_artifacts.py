@@ -199,3 +199,12 @@ def test_the_code_digest_follows_its_rule(tmp_path):
     assert code_digest(folders) == before
     (tmp_path / "common/a.py").write_text("b")
     assert code_digest(folders) != before
+
+
+def test_files_that_were_not_wholly_fetched_make_room_too_unless_somebody_fetches_them(store):
+    left, wanted = "a" * 64, "b" * 64
+    for digest in (left, wanted):
+        store.fetched_path(digest).write_bytes(b"x" * 100)
+    store.evict(150, {wanted})
+    assert not store.fetched_path(left).exists()
+    assert store.fetched_path(wanted).exists()

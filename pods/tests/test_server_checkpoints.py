@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import os
 import signal
+import tempfile
 from collections.abc import Iterator
 
 import grpc
@@ -204,3 +206,59 @@ def test_a_second_sigterm_ends_the_grace(tmp_path):
         until(lambda: not alive(pid), "the run's process to be gone")
     finally:
         pod.close()
+
+
+LARGE = 300 * 1024 * 1024
+"""More than is hashed before a run is taken; of these files only the header is on the disk."""
+
+
+def put_large(pod: PodProcess, sha256: str, beginning: bytes = b"") -> None:
+    path = pod.store.path_of(sha256)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(beginning)
+    os.truncate(path, LARGE)
+
+
+def test_a_large_file_is_hashed_while_the_lease_is_renewed_and_no_work_starts_on_a_damaged_one(pod):
+    run = Run(pod, "echo", value=1)
+    put_large(pod, "a" * 64)
+    run.start(inputs=[{"name": "records", "sha256": "a" * 64}])
+    failed = run.follow().done().failed
+    assert (failed.code, failed.error_class) == ("INPUT_CORRUPT", run_pb2.ERROR_CLASS_BAD_INPUT)
+    assert "log" not in kinds(run)
+    pod.store.path_of("a" * 64).unlink()
+    with pytest.raises(grpc.RpcError) as refused:
+        Run(pod, "echo", value=1).start(inputs=[{"name": "records", "sha256": "a" * 64}])
+    assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+
+
+def test_a_large_checkpoint_is_held_to_its_header_at_once_and_to_its_digest_before_work_starts(pod):
+    run = Run(pod, "train", steps=5)
+    put_large(pod, "b" * 64, checkpoint_bytes(hashlib.sha256(run.spec).hexdigest(), 3))
+    with pytest.raises(grpc.RpcError) as refused:
+        run.start(resume_from=run_pb2.Checkpoint(step=4, sha256="b" * 64, size_bytes=LARGE))
+    assert refused.value.code() is grpc.StatusCode.DATA_LOSS
+    run.start(resume_from=run_pb2.Checkpoint(step=3, sha256="b" * 64, size_bytes=LARGE))
+    failed = run.follow().done().failed
+    assert (failed.code, failed.error_class) == ("CHECKPOINT_BROKEN", run_pb2.ERROR_CLASS_TRANSIENT)
+    assert "log" not in kinds(run)
+    pod.store.path_of("b" * 64).unlink()
+
+
+def test_a_large_file_that_is_whole_is_worked_on(pod):
+    with tempfile.TemporaryFile(dir=pod.artifacts) as zeros:
+        zeros.truncate(LARGE)
+        digest = hashlib.file_digest(zeros, "sha256").hexdigest()
+    put_large(pod, digest)
+    run = Run(pod, "facts")
+    run.start(inputs=[{"name": "records", "sha256": digest}])
+    assert run.follow().done().HasField("succeeded")
+    pod.store.path_of(digest).unlink()
+
+
+def test_a_checkpoint_that_does_not_fit_the_training_is_broken_for_whoever_is_sent_there(pod):
+    run = Run(pod, "misfit")
+    run.start()
+    failed = run.follow().done().failed
+    assert (failed.code, failed.error_class) == ("CHECKPOINT_BROKEN", run_pb2.ERROR_CLASS_TRANSIENT)
+    assert "wanted a checkpoint of 3 weights" in failed.message

@@ -2,6 +2,8 @@
 
 import base64
 import hashlib
+import signal
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import grpc
 import pytest
 from file_server import FileServer
-from server_pod import PodProcess, Run, until
+from server_pod import BOUND_S, PodProcess, Run, alive, until
 
 from assay_pods.gen.assay.pod.v1 import pod_service_pb2 as service
 from assay_pods.gen.assay.pod.v1 import run_pb2
@@ -296,3 +298,93 @@ def test_old_files_make_room_for_new_ones_but_not_those_in_use(tmp_path: Path, s
         assert pod.store.path_of(used.sha256).exists()
     finally:
         pod.close()
+
+
+@pytest.mark.parametrize(
+    ("changes", "mode", "outcome"),
+    [({}, run_pb2.CANCEL_MODE_IMMEDIATE, "cancelled"), ({"hard_deadline_ms": 3_000}, run_pb2.CANCEL_MODE_UNSPECIFIED, "failed")],
+)
+def test_a_run_ended_before_its_files_are_uploaded_gives_no_result(
+    pod: PodProcess, changes: dict, mode: run_pb2.CancelMode, outcome: str
+) -> None:
+    run = Run(pod, "echo", value=1)
+    run.start(uploads_need_grants=True, **changes)
+    pid = run.follow().pid()
+    run.wait_for("grant_request", 2)
+    until(lambda: not alive(pid), "the process to have said all")
+    run.cancel(mode)
+    done = run.done()
+    assert done.WhichOneof("outcome") == outcome
+    assert done.usage.peak_memory_bytes > 0
+    assert names(run) == []
+
+
+def test_a_run_that_is_ended_does_not_wait_for_a_store_that_does_not_answer(tmp_path: Path, server: FileServer) -> None:
+    pod = PodProcess(tmp_path)
+    try:
+        server.hold()
+        fetching, sending = Run(pod, "echo", value=1), Run(pod, "echo", value=2)
+        fetching.start(inputs=[source_of(server, "records", b"first\n")])
+        fetching.follow()
+        sending.start(uploads_need_grants=True)
+        grant_all(sending.follow(), server, 2)
+        until(lambda: len(server.seen) == 3, "all to wait for the store")
+        ended_at = time.monotonic()
+        pod.process.send_signal(signal.SIGTERM)
+        pod.process.send_signal(signal.SIGTERM)
+        assert pod.process.wait(BOUND_S) == 0
+        assert time.monotonic() - ended_at < server.HELD_S / 2
+    finally:
+        pod.close()
+
+
+def test_checkpoints_that_are_made_faster_than_they_are_uploaded_give_way_to_newer_ones(tmp_path: Path, server: FileServer) -> None:
+    pod = PodProcess(tmp_path, "--checkpoint-seconds", "0")
+    try:
+        run = Run(pod, "train", steps=1_000_000)
+        run.start(uploads_need_grants=True)
+        run.follow()
+        until(lambda: len(asked_for(run)) == 2, "two requests")
+        asked = [requests_for(run, name)[0] for name in asked_for(run)]
+        until(lambda: run.steps() > 100, "many steps")
+        # Two on their way, one that waits, one that was just replaced and one that is being made.
+        until(lambda: len(list(pod.artifacts.glob("cas/??/*"))) <= 5, "the others to be removed")
+        for request in asked:
+            grant(run, request, server.url(place_of(run, request)))
+        until(lambda: len(checkpoints(run)) == 2, "the checkpoints to be announced")
+        until(lambda: any(int(name.removeprefix("checkpoint-")) > 50 for name in asked_for(run)), "the newest to have its turn")
+        assert len(asked_for(run)) < 10
+        run.cancel(run_pb2.CANCEL_MODE_IMMEDIATE)
+        run.done()
+        until(lambda: len(list(pod.artifacts.glob("cas/??/*"))) <= 2, "all but the last to be removed")
+    finally:
+        pod.close()
+
+
+def checkpoints(run: Run) -> list[int]:
+    return [event.checkpoint.step for event in list(run.events) if event.WhichOneof("body") == "checkpoint"]
+
+
+def asked_for(run: Run) -> set[str]:
+    return {event.grant_request.name for event in list(run.events) if event.WhichOneof("body") == "grant_request"}
+
+
+def test_an_address_with_letters_that_no_address_has_is_refused(pod: PodProcess) -> None:
+    with pytest.raises(grpc.RpcError) as refused:
+        Run(pod, "echo", value=1).start(
+            inputs=[service.Input(name="records", sha256=digest_of(b""), url="https://files.example/caf\u00e9")]
+        )
+    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT  # pyright: ignore[reportAttributeAccessIssue] - of every call
+
+
+def test_a_file_that_waits_for_another_runs_download_of_it_is_fetched_once(pod: PodProcess, server: FileServer) -> None:
+    held = server.hold()
+    source = source_of(server, "records", b"first\n")
+    runs = [Run(pod, "echo", value=nth) for nth in (1, 2)]
+    for run in runs:
+        run.start(inputs=[source])
+        run.follow()
+    until(lambda: len(server.seen) == 1, "the download to begin")
+    held.set()
+    assert all(run.done().HasField("succeeded") for run in runs)
+    assert len(server.seen) == 1

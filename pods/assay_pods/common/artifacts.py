@@ -61,6 +61,17 @@ class ArtifactStore:
             raise ArtifactError(f"wanted a SHA-256 as 64 lower-case hex digits, but got {sha256[:80]!r}")
         return self._cas / sha256[:2] / sha256
 
+    def size_of(self, sha256: str) -> int:
+        """The size of the file with this digest, as it lies there.
+
+        Raises:
+            ArtifactError: It is missing.
+        """
+        try:
+            return self.path_of(sha256).stat().st_size
+        except FileNotFoundError:
+            raise _missing(sha256) from None
+
     def verified(self, sha256: str) -> Path:
         """The file with this digest after hashing it again.
 
@@ -72,7 +83,7 @@ class ArtifactStore:
             with path.open("rb") as file:
                 came = hashlib.file_digest(file, "sha256").hexdigest()
         except FileNotFoundError:
-            raise ArtifactError(f"wanted the artifact {sha256}, but the store has no such file") from None
+            raise _missing(sha256) from None
         if came != sha256:
             raise ArtifactError(f"wanted the artifact {sha256}, but its file has the digest {came}")
         return path
@@ -102,20 +113,26 @@ class ArtifactStore:
             os.fsync(file.fileno())
         self._settle(partial, sha256)
 
+    def remove(self, sha256: str) -> None:
+        """Remove a file that nobody reads any more."""
+        self.path_of(sha256).unlink(missing_ok=True)
+
     def evict(self, most_bytes: int, keep: Set[str]) -> None:
-        """Remove the files that were not used for longest until the rest fits, but none of those to be kept."""
+        """Remove the files that were not used for longest, gathered ones too, until the rest fits, but none of those to be kept."""
         files: list[tuple[float, int, Path]] = []
-        for path in self._cas.glob("??/*"):
+        for path in (*self._cas.glob("??/*"), *self._tmp.glob("fetch/*.partial")):
             with contextlib.suppress(FileNotFoundError):
                 found = path.stat()
                 files.append((found.st_mtime, found.st_size, path))
         surplus = sum(size for _, size, _ in files) - most_bytes
-        for _, size, path in sorted(files):
+        for used_at, size, path in sorted(files):
             if surplus <= 0:
                 return
-            if path.name not in keep:
-                path.unlink(missing_ok=True)
-                surplus -= size
+            with contextlib.suppress(FileNotFoundError):
+                # Somebody may have begun to use it since it was looked at.
+                if path.name.removesuffix(".partial") not in keep and path.stat().st_mtime == used_at:
+                    path.unlink()
+                    surplus -= size
 
     def attempt_folder(self, run_id: str, epoch: int) -> Path:
         """The folder for unfinished files of an attempt; `run_id` and `epoch` were checked by whoever accepted the run."""
@@ -183,6 +200,10 @@ class ArtifactStore:
             _sync_folder(self._cas)
         partial.replace(final)
         _sync_folder(final.parent)
+
+
+def _missing(sha256: str) -> ArtifactError:
+    return ArtifactError(f"wanted the artifact {sha256}, but the store has no such file")
 
 
 def _move(source: Path, target: Path) -> None:

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import grpc.aio
@@ -24,6 +25,9 @@ from assay_pods.server.preload import start_fork_server
 from assay_pods.server.service import SERVICE_NAME, PodService
 
 _END_WITHIN_S = 5.0
+_THREADS = 8
+_THREADS_OF_A_RUN = 4
+"""One download, two uploads, and one that was stopped and is on its way out."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -43,6 +47,8 @@ def main(arguments: Sequence[str]) -> int:
 
 
 async def _serve(options: Options, started: float) -> None:
+    # Threads for every transfer of every run: a store that is slow to answer must not hold up the start of the next run.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS + _THREADS_OF_A_RUN * options.settings.slots))
     stop = Stop()
     stop.listen(options)
     pod = Pod(options.settings, asyncio.create_task(find_device(options.device)))

@@ -45,7 +45,6 @@ class _Verdict(Enum):
     CANCELLED = auto()
     RELEASED = auto()
     HARD_DEADLINE = auto()
-    LINGERED = auto()
 
 
 class Attempt:
@@ -153,12 +152,17 @@ class Attempt:
         if self._limits.hard_deadline_s is not None and now >= self._accepted_at + self._limits.hard_deadline_s:
             self._kill(_Verdict.HARD_DEADLINE)
         if self._exit_by is not None and now >= self._exit_by:
-            self._kill(_Verdict.LINGERED)
+            # It has said all: its files may still be on their way, and its Done counts.
+            self._exit_by = None
+            self._process.kill()
 
     def _kill(self, verdict: _Verdict) -> None:
         if self._verdict is None and self.busy:
             self._verdict = verdict
             self._note_usage()
+            if self._outcome is not None and self.transfers.busy:
+                # Its files will not come any more.
+                self._last_usage, self._outcome = self._outcome.usage, None
             self.transfers.stop()
             self._process.kill()
 

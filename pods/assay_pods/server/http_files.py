@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import ipaddress
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -13,6 +14,7 @@ from typing import BinaryIO
 from urllib.parse import SplitResult, urlsplit
 
 _CHUNK = 1024 * 1024
+_CONNECT_WITHIN_S = 10.0
 _TIMEOUT_S = 60.0
 """No answer and no byte for so long is a broken connection."""
 
@@ -52,18 +54,41 @@ class Source:
     url: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
 class Watch:
-    """How a transfer is stopped from outside, and whom it tells that it moves."""
+    """How transfers in threads are stopped from outside, and whom they tell that they move."""
 
-    stop: threading.Event
-    moved: Callable[[], None]
+    def __init__(self, moved: Callable[[], None]) -> None:
+        """Tell this one, from any thread."""
+        self._moved = moved
+        self._stopped = threading.Event()
+        self._sockets: set[socket.socket] = set()
+
+    def stop(self) -> None:
+        """End all transfers now, those that wait for the other side too."""
+        self._stopped.set()
+        for each in list(self._sockets):
+            # Not the TLS layer's own way, which would wait for an answer.
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(each, socket.SHUT_RDWR)
 
     def check(self) -> None:
         """Say that the transfer moves; raises TransferError when it is to stop."""
-        if self.stop.is_set():
+        if self._stopped.is_set():
             raise TransferError(Trouble.STOPPED, "wanted the end of a transfer, but it was stopped")
-        self.moved()
+        self._moved()
+
+    @contextlib.contextmanager
+    def connected(self, connection: http.client.HTTPConnection) -> Generator[None]:
+        """Connect, and keep the connection where `stop` finds it."""
+        connection.connect()
+        connected = connection.sock
+        connected.settimeout(_TIMEOUT_S)
+        self._sockets.add(connected)
+        try:
+            self.check()
+            yield
+        finally:
+            self._sockets.discard(connected)
 
 
 def is_safe_address(url: str) -> bool:
@@ -73,7 +98,9 @@ def is_safe_address(url: str) -> bool:
         host, port = parts.hostname, parts.port
     except ValueError:
         return False
-    if not host or port == 0 or parts.username is not None or parts.password is not None or not url.isprintable() or " " in url:
+    if not host or port == 0 or parts.username is not None or parts.password is not None or " " in url:
+        return False
+    if not (url.isascii() and url.isprintable()):
         return False
     return parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))
 
@@ -92,7 +119,7 @@ def fetch_into(source: Source, target: Path, watch: Watch) -> None:
     if have == source.size_bytes and target.exists():
         return
     headers = {"Range": f"bytes={have}-"} if have > 0 else {}
-    with _exchange("GET", source.url, headers, None) as response:
+    with _exchange("GET", source.url, headers, watch) as response:
         if response.status == 416:
             target.unlink(missing_ok=True)
             raise TransferError(Trouble.UNREACHABLE, "wanted the rest of a file, but the store has no such part")
@@ -117,7 +144,7 @@ def send_file(path: Path, url: str, headers: Mapping[str, str], watch: Watch) ->
         TransferError: The store does not hold the file; the same may be tried again.
         OSError: The file cannot be read.
     """
-    with path.open("rb") as file, _exchange("PUT", url, headers, _WatchedFile(file, watch)) as response:
+    with path.open("rb") as file, _exchange("PUT", url, headers, watch, _WatchedFile(file, watch)) as response:
         _check_status(response)
 
 
@@ -134,17 +161,19 @@ class _WatchedFile:
 
 
 @contextlib.contextmanager
-def _exchange(method: str, url: str, headers: Mapping[str, str], body: _WatchedFile | None) -> Generator[http.client.HTTPResponse]:
+def _exchange(
+    method: str, url: str, headers: Mapping[str, str], watch: Watch, body: _WatchedFile | None = None
+) -> Generator[http.client.HTTPResponse]:
     """One request on a connection of its own; a redirect is an answer like any other."""
     parts = urlsplit(url)
     connection = _connect(parts)
-    try:
+    with contextlib.ExitStack() as stack:
+        stack.callback(connection.close)
         with _reaching(parts.hostname):
+            stack.enter_context(watch.connected(connection))
             connection.request(method, f"{parts.path}?{parts.query}", body=body, headers=dict(headers))
             response = connection.getresponse()
         yield response
-    finally:
-        connection.close()
 
 
 @contextlib.contextmanager
@@ -152,7 +181,7 @@ def _reaching(host: str | None) -> Generator[None]:
     """Whatever goes wrong with a connection is told without its address."""
     try:
         yield
-    except (http.client.HTTPException, OSError) as error:
+    except (http.client.HTTPException, OSError, ValueError) as error:
         raise TransferError(Trouble.UNREACHABLE, f"wanted an answer of {host}, but got {type(error).__name__}") from None
 
 
@@ -160,14 +189,15 @@ def _connect(parts: SplitResult) -> http.client.HTTPConnection:
     assert parts.hostname is not None, "the address was checked"
     if parts.scheme == "https":
         context = ssl.create_default_context()
-        return http.client.HTTPSConnection(parts.hostname, parts.port, timeout=_TIMEOUT_S, context=context, blocksize=_CHUNK)
-    return http.client.HTTPConnection(parts.hostname, parts.port, timeout=_TIMEOUT_S, blocksize=_CHUNK)
+        return http.client.HTTPSConnection(parts.hostname, parts.port, timeout=_CONNECT_WITHIN_S, context=context, blocksize=_CHUNK)
+    return http.client.HTTPConnection(parts.hostname, parts.port, timeout=_CONNECT_WITHIN_S, blocksize=_CHUNK)
 
 
 def _chunks(response: http.client.HTTPResponse, url: str) -> Iterator[bytes]:
     while True:
         with _reaching(urlsplit(url).hostname):
-            chunk = response.read(_CHUNK)
+            # What is there: a slow connection moves too.
+            chunk = response.read1(_CHUNK)
         if not chunk:
             return
         yield chunk

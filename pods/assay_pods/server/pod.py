@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import functools
 import uuid
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -11,17 +10,15 @@ from pathlib import Path
 
 import grpc
 
-from assay_pods.common.artifacts import ArtifactError, ArtifactStore
-from assay_pods.common.checkpoint_files import CheckpointError, check_made_for
+from assay_pods.common.artifacts import ArtifactStore
 from assay_pods.gen.assay.pod.v1 import run_pb2
 from assay_pods.server.attempt import Attempt
 from assay_pods.server.capabilities import Capability
-from assay_pods.server.fetcher import Fetcher
+from assay_pods.server.inputs import Inputs
 from assay_pods.server.job import Job
 from assay_pods.server.plan import RUN_ID, Plan
 from assay_pods.server.pod_log import log
 from assay_pods.server.refusal import RefusalError
-from assay_pods.server.transfers import Files, Wanted
 
 _MOST_EPOCHS = 100_000
 
@@ -52,7 +49,7 @@ class Pod:
         self.settings = settings
         self._device = device
         self._store = ArtifactStore(settings.artifacts_dir)
-        self._fetcher = Fetcher(self._store)
+        self._inputs = Inputs(self._store)
         self._attempts: dict[_Key, Attempt] = {}
         self._accepting: dict[_Key, asyncio.Task[None]] = {}
         self._reserved = 0
@@ -150,13 +147,14 @@ class Pod:
         self._reserved += 1
         try:
             job = await self._job_of(plan)
+            files = await self._inputs.files_of(plan)
         finally:
             self._reserved -= 1
         # Meanwhile a higher epoch, a cancel or the end of the pod may have come.
         self._epochs.check_and_see(plan.run_id, plan.epoch)
         if self._closing:
             raise RefusalError(grpc.StatusCode.UNAVAILABLE, "wanted a pod that takes runs, but this one is shutting down")
-        attempt = Attempt(job, plan.limits, self._files_of(plan))
+        attempt = Attempt(job, plan.limits, files)
         self._attempts[plan.run_id, plan.epoch] = attempt
         life = asyncio.create_task(self._see_through(attempt))
         self._lives.add(life)
@@ -171,16 +169,6 @@ class Pod:
             await attempt.wait_until_gone()
 
     async def _job_of(self, plan: Plan) -> Job:
-        device = await self.device()
-        inputs: dict[str, Path] = {}
-        for name, sha256 in plan.inputs.items():
-            try:
-                inputs[name] = self._store.path_of(sha256)
-                # What can be fetched is looked at when the lease is sure: a large file would outlast this call.
-                if sha256 not in plan.sources:
-                    await asyncio.to_thread(self._store.verified, sha256)
-            except ArtifactError as error:
-                raise RefusalError(grpc.StatusCode.FAILED_PRECONDITION, f"input {name}: {error}") from None
         return Job(
             run_id=plan.run_id,
             epoch=plan.epoch,
@@ -188,38 +176,14 @@ class Pod:
             spec=plan.spec,
             spec_sha256=plan.spec_sha256,
             checkpoint_s=self.settings.checkpoint_s,
-            resume=await asyncio.to_thread(self._checkpoint_of, plan),
+            resume=self._inputs.path_of(plan.resume_from.sha256) if plan.resume_from is not None else None,
             micro_batch_divisor=plan.micro_batch_divisor,
-            inputs=inputs,
+            inputs={name: self._inputs.path_of(sha256) for name, sha256 in plan.inputs.items()},
             artifacts_dir=self.settings.artifacts_dir,
             cache_dir=self.settings.cache_dir,
-            device=device,
+            device=await self.device(),
             threads=plan.threads,
         )
-
-    def _checkpoint_of(self, plan: Plan) -> Path | None:
-        if plan.resume_from is None:
-            return None
-        if plan.resume_from.sha256 in plan.sources:
-            return self._store.path_of(plan.resume_from.sha256)
-        try:
-            path = self._store.verified(plan.resume_from.sha256)
-            check_made_for(path, plan.spec_sha256, plan.resume_from.step)
-        except (ArtifactError, CheckpointError) as error:
-            raise RefusalError(grpc.StatusCode.DATA_LOSS, str(error)) from None
-        return path
-
-    def _files_of(self, plan: Plan) -> Files:
-        wanted = [
-            Wanted(what=f"input {name}", source=plan.sources[sha256]) for name, sha256 in plan.inputs.items() if sha256 in plan.sources
-        ]
-        resume = plan.resume_from
-        if resume is not None and resume.sha256 in plan.sources:
-            path = self._store.path_of(resume.sha256)
-            what = f"checkpoint at step {resume.step}"
-            check = functools.partial(check_made_for, path, plan.spec_sha256, resume.step)
-            wanted.append(Wanted(what=what, source=plan.sources[resume.sha256], check=check))
-        return Files(store=self._store, fetcher=self._fetcher, wanted=wanted, by_grants=plan.uploads_need_grants)
 
     async def _see_through(self, attempt: Attempt) -> None:
         key = (attempt.job.run_id, attempt.job.epoch)

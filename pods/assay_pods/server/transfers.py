@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -24,9 +23,11 @@ class Wanted:
 
     what: str
     """How messages name it."""
-    source: Source
+    sha256: str
+    source: Source | None = None
+    """Where it comes from; None when it lies in the store and only waits to be hashed."""
     check: Callable[[], None] | None = None
-    """Looks at the fetched file; raises ValueError when the work cannot go on from it. Given for checkpoints alone."""
+    """Looks at the verified file; raises ValueError when the work cannot go on from it. Given for checkpoints alone."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,7 +39,7 @@ class Files:
     fetcher: Fetcher
     """Shared by the pod's attempts."""
     wanted: Sequence[Wanted]
-    """What is to be fetched before work starts."""
+    """What is to be fetched or hashed before work starts."""
     by_grants: bool
     """Whether files are uploaded before they are announced."""
 
@@ -59,11 +60,13 @@ class Transfers:
         """Start with nothing under way."""
         self._files = files
         self._announce = announce
-        self._watch = Watch(threading.Event(), moved)
+        self._watch = Watch(moved)
         self._ask_again_s = ask_again_s
         self._at_once = asyncio.Semaphore(_UPLOADS_AT_ONCE)
-        self._uploads: dict[asyncio.Task[None], str] = {}
+        self._uploads: dict[asyncio.Task[bool], str] = {}
         self._waiting: dict[str, list[asyncio.Future[pod_service_pb2.GrantUploadRequest]]] = {}
+        self._queued_checkpoint: asyncio.Task[bool] | None = None
+        self._kept_checkpoint: str | None = None
         self._failure: run_pb2.Failed | None = None
 
     @property
@@ -74,7 +77,7 @@ class Transfers:
     @property
     def needed(self) -> set[str]:
         """Digests of files that must stay in the store."""
-        return {wanted.source.sha256 for wanted in self._files.wanted} | set(self._uploads.values())
+        return {wanted.sha256 for wanted in self._files.wanted} | set(self._uploads.values())
 
     @property
     def by_grants(self) -> bool:
@@ -82,10 +85,13 @@ class Transfers:
         return self._files.by_grants
 
     async def fetch(self) -> run_pb2.Failed | None:
-        """Bring all that is wanted into the store; gives why the run cannot start."""
+        """Bring all that is wanted into the store, and hash it; gives why the run cannot start."""
         for wanted in self._files.wanted:
             try:
-                await self._files.fetcher.fetch(wanted.source, self._watch)
+                if wanted.source is None:
+                    await self._files.fetcher.verify(wanted.sha256, self._watch)
+                else:
+                    await self._files.fetcher.fetch(wanted.source, self._watch)
                 if wanted.check is not None:
                     await asyncio.to_thread(wanted.check)
             except TransferError as error:
@@ -97,13 +103,22 @@ class Transfers:
         return None
 
     def offer(self, event: run_pb2.RunEvent, name: str, file: run_pb2.Artifact | run_pb2.Checkpoint) -> None:
-        """Announce a file that the run's process saved, after its upload where it needs one."""
+        """Announce a file that the run's process saved, after its upload where it needs one.
+
+        Where uploads are slower than training, a checkpoint that still waits for its turn gives way to the next one.
+        """
         if not self._files.by_grants:
             self._announce(event)
             return
         task = asyncio.create_task(self._upload(event, run_pb2.GrantRequest(name=name, sha256=file.sha256, size_bytes=file.size_bytes)))
         self._uploads[task] = file.sha256
-        task.add_done_callback(self._uploads.pop)
+        if event.WhichOneof("body") == "checkpoint":
+            if self._queued_checkpoint is not None:
+                self._queued_checkpoint.cancel()
+            self._queued_checkpoint = task
+            task.add_done_callback(self._forget_checkpoint)
+        else:
+            task.add_done_callback(self._uploads.pop)
 
     def grant(self, grant: pod_service_pb2.GrantUploadRequest) -> None:
         """Hand a grant to whoever asked for it."""
@@ -119,21 +134,36 @@ class Transfers:
 
     def stop(self) -> None:
         """Give up everything at once. A thread may still send for a moment: what comes of it waits under this attempt's own name."""
-        self._watch.stop.set()
+        self._watch.stop()
         for task in self._uploads:
             task.cancel()
 
-    async def _upload(self, event: run_pb2.RunEvent, request: run_pb2.GrantRequest) -> None:
+    def _forget_checkpoint(self, task: asyncio.Task[bool]) -> None:
+        """Of an attempt's checkpoints only the last one that was uploaded stays here: this pod may be the one that goes on from it."""
+        uploaded = not task.cancelled() and task.exception() is None and task.result()
+        surplus = self._uploads.pop(task)
+        if uploaded:
+            surplus, self._kept_checkpoint = self._kept_checkpoint, surplus
+        if self._queued_checkpoint is task:
+            self._queued_checkpoint = None
+        if surplus is not None and surplus not in self.needed:
+            asyncio.get_running_loop().run_in_executor(None, self._files.store.remove, surplus)
+
+    async def _upload(self, event: run_pb2.RunEvent, request: run_pb2.GrantRequest) -> bool:
+        """Whether the file was uploaded and announced."""
         try:
             async with self._at_once:
+                if self._queued_checkpoint is asyncio.current_task():
+                    self._queued_checkpoint = None
                 await self._upload_patiently(request)
             self._announce(event)
+            return True
         except (TransferError, ArtifactError, OSError) as error:
             log.warning("upload failed", name=request.name, reason=str(error))
             # Without a checkpoint the run only has further to go.
-            if event.WhichOneof("body") == "checkpoint":
-                return
-            self._failure = self._failure or _failure_to_upload(request, error)
+            if event.WhichOneof("body") != "checkpoint":
+                self._failure = self._failure or _failure_to_upload(request, error)
+            return False
 
     async def _upload_patiently(self, request: run_pb2.GrantRequest) -> None:
         path = self._files.store.path_of(request.sha256)

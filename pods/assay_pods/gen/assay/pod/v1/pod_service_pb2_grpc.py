@@ -76,8 +76,9 @@ class PodServiceServicer:
     """
 
     def StartRun(self, request, context):
-        """Takes a run. The pod answers once the run has a slot and its inputs are verified; no work starts before
-        the first RenewRun. Repeating the call with the same run and epoch answers the same and starts nothing.
+        """Takes a run. The pod answers once the run has a slot and its inputs are there; what it can hash within moments is verified by then,
+        and what it cannot, or must fetch, after the first RenewRun: then the attempt fails with INPUT_MISSING, INPUT_CORRUPT or
+        CHECKPOINT_BROKEN. No work starts before the first RenewRun and on no file that is not verified. Repeating the call with the same run and epoch answers the same and starts nothing.
         Errors: RESOURCE_EXHAUSTED when no slot is free, ABORTED when a higher epoch of this run was seen,
         INVALID_ARGUMENT when the spec does not match its digest or names an unknown capability or step,
         FAILED_PRECONDITION when an input is missing or does not match its digest,
