@@ -188,7 +188,11 @@ describe("a pod", () => {
       ["0.0.0.0:4100", 3, "cuda", "/models", "/artifacts"],
     );
     const { ASSAY_POD_TLS_CA: ca, ASSAY_POD_TLS_CERT: cert, ASSAY_POD_TLS_KEY: key } = tls;
-    assert.deepEqual(config.tls, { ca, cert, key });
+    assert.deepEqual(config.tls, { ca, cert, key, clientName: undefined });
+    const named = readPodConfig({ ...tls, ASSAY_POD_TLS_CLIENT_NAME: "dispatcher.test" });
+    assert.equal(named.tls?.clientName, "dispatcher.test");
+    const idle = { ASSAY_POD_TLS_CLIENT_NAME: "dispatcher.test" };
+    assert.match(faultsOf(readPodConfig, idle), /ASSAY_POD_TLS_CLIENT_NAME: wanted .* beside it/);
   });
 
   it("refuses half of TLS, a device that is none, and any login", () => {

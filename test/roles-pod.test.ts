@@ -50,6 +50,7 @@ describe("a pod that is reached over TLS", () => {
       ASSAY_POD_TLS_CA: join(folder, "ca.pem"),
       ASSAY_POD_TLS_CERT: join(folder, "cert.pem"),
       ASSAY_POD_TLS_KEY: join(folder, "key.pem"),
+      ASSAY_POD_TLS_CLIENT_NAME: "dispatcher.test",
     });
     await (await pod.start()).ready();
   });
@@ -100,6 +101,11 @@ describe("a pod that is reached over TLS", () => {
       await refused(dial(shown));
     });
   }
+
+  it("refuses the calls of a client of its authority that is no dispatcher", async () => {
+    const call = dial(authority.issue({ names: ["gateway.test"] }));
+    await assert.rejects(call, /PERMISSION_DENIED: wanted the certificate of a dispatcher/);
+  });
 
   it("is refused by a dispatcher that wants another name, or another authority, in its certificate", async () => {
     await refused(dial({ serverName: "other.test" }));

@@ -1,10 +1,11 @@
 """The pod as a process: how it starts, what it serves beside runs, and that nothing outlives it."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import grpc
@@ -106,6 +107,10 @@ def command(*flags: str) -> subprocess.CompletedProcess[str]:
         (("--listen", "127.0.0.1:0", "--slots", "1", "--capability", "probe"), "wanted a capability as name=module:function"),
         (("--listen", "127.0.0.1:0", "--slots", "1", "--capability", "probe=no_such.module:run"), "but there is none"),
         (("--listen", "127.0.0.1:0", "--slots", "1", "--capability", "probe=json:loads", "--tls-key", "k"), "together or none"),
+        (
+            ("--listen", "127.0.0.1:0", "--slots", "1", "--capability", "probe=json:loads", "--tls-client-name", "n"),
+            "the --tls files beside",
+        ),
     ],
 )
 def test_a_command_line_that_makes_no_sense_is_refused(flags, words):
@@ -126,39 +131,62 @@ def certificates(tmp_path: Path) -> Path:
     key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
     for name in ("ca", "stranger"):
         openssl("req", "-x509", *key, "-keyout", f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN={name}", "-days", "2")
-    for name, signer in (("server", "ca"), ("client", "ca"), ("foreign", "stranger")):
-        (folder / f"{name}.ext").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+    for name, signer in (("server", "ca"), ("client", "ca"), ("other", "ca"), ("nameless", "ca"), ("foreign", "stranger")):
+        names = {"server": "DNS:localhost,IP:127.0.0.1", "other": "DNS:other.test"}.get(name, "DNS:one.test,DNS:dispatcher.test")
+        (folder / f"{name}.ext").write_text("" if name == "nameless" else f"subjectAltName={names}\n")
         openssl("req", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
         sign = ("-CA", f"{signer}.pem", "-CAkey", f"{signer}.key", "-CAcreateserial", "-extfile", f"{name}.ext", "-days", "2")
         openssl("x509", "-req", "-in", f"{name}.csr", "-out", f"{name}.pem", *sign)
     return folder
 
 
-def test_mutual_tls_lets_in_only_clients_with_a_certificate(tmp_path, certificates):
+@contextlib.contextmanager
+def tls_pod(tmp_path: Path, certificates: Path, *more: str) -> Iterator[tuple[PodProcess, Callable[..., service.DescribePodResponse]]]:
+    """A pod that wants certificates, and how to ask it with the certificate of somebody."""
     flags = ("--tls-cert", "server.pem", "--tls-key", "server.key", "--tls-client-ca", "ca.pem")
-    pod = PodProcess(tmp_path, *(word if word.startswith("--") else str(certificates / word) for word in flags))
+    pod = PodProcess(tmp_path, *(word if word.startswith("--") else str(certificates / word) for word in flags), *more)
 
     def read(name: str) -> bytes:
         return (certificates / name).read_bytes()
 
-    def describe(credentials: grpc.ChannelCredentials | None) -> service.DescribePodResponse:
+    def describe(name: str | None, *, encrypted: bool = True) -> service.DescribePodResponse:
+        pair = () if name is None else (read(f"{name}.key"), read(f"{name}.pem"))
         address = pod.listening["address"]
-        channel = grpc.insecure_channel(address) if credentials is None else grpc.secure_channel(address, credentials)
-        with channel:
+        secure = grpc.ssl_channel_credentials(read("ca.pem"), *pair)
+        with grpc.secure_channel(address, secure) if encrypted else grpc.insecure_channel(address) as channel:
             return pod_service_pb2_grpc.PodServiceStub(channel).DescribePod(service.DescribePodRequest(), timeout=5)
 
     try:
-        good = grpc.ssl_channel_credentials(read("ca.pem"), read("client.key"), read("client.pem"))
-        assert describe(good).pod_id == pod.listening["podId"]
-        bad = (
-            grpc.ssl_channel_credentials(read("ca.pem")),
-            grpc.ssl_channel_credentials(read("ca.pem"), read("foreign.key"), read("foreign.pem")),
-            None,
-        )
-        for credentials in bad:
-            with pytest.raises(grpc.RpcError) as caught:
-                describe(credentials)
-            assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
-        assert describe(good).slots == 4
+        yield pod, describe
     finally:
         pod.close()
+
+
+def test_mutual_tls_lets_in_only_clients_with_a_certificate(tmp_path, certificates):
+    with tls_pod(tmp_path, certificates) as (pod, describe):
+        assert describe("client").pod_id == pod.listening["podId"]
+        for name, encrypted in ((None, True), ("foreign", True), (None, False)):
+            with pytest.raises(grpc.RpcError) as caught:
+                describe(name, encrypted=encrypted)
+            assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert describe("other").slots == 4
+
+
+def test_a_pod_that_is_told_a_name_listens_only_to_certificates_for_it(tmp_path, certificates):
+    with tls_pod(tmp_path, certificates, "--tls-client-name", "dispatcher.test") as (pod, describe):
+        assert describe("client").pod_id == pod.listening["podId"]
+        for name in ("other", "nameless", "server"):
+            with pytest.raises(grpc.RpcError) as caught:
+                describe(name)
+            assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
+        credentials = [(certificates / name).read_bytes() for name in ("ca.pem", "other.key", "other.pem")]
+        with grpc.secure_channel(pod.listening["address"], grpc.ssl_channel_credentials(*credentials)) as channel:
+            watch = pod_service_pb2_grpc.PodServiceStub(channel).WatchRun(service.WatchRunRequest(run_id="x", epoch=1), timeout=5)
+            with pytest.raises(grpc.RpcError) as caught:
+                next(watch)
+            assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
+
+
+def test_a_certificate_with_no_other_name_is_known_by_its_common_one(tmp_path, certificates):
+    with tls_pod(tmp_path, certificates, "--tls-client-name", "nameless") as (pod, describe):
+        assert describe("nameless").pod_id == pod.listening["podId"]

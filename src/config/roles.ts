@@ -136,7 +136,15 @@ export interface PodConfig extends PodTimes {
   /** `ASSAY_MODEL_CACHE`: folder of converted models. Default `.cache/models`. */
   readonly modelCache: string;
   /** The files of `ASSAY_POD_TLS_CA`, `ASSAY_POD_TLS_CERT` and `ASSAY_POD_TLS_KEY`; undefined for plain connections. */
-  readonly tls: { readonly ca: string; readonly cert: string; readonly key: string } | undefined;
+  readonly tls:
+    | {
+        readonly ca: string;
+        readonly cert: string;
+        readonly key: string;
+        /** `ASSAY_POD_TLS_CLIENT_NAME`: the DNS name that dispatchers' certificates must be for. Default: any of the authority. */
+        readonly clientName: string | undefined;
+      }
+    | undefined;
   readonly health: HealthConfig;
 }
 
@@ -153,6 +161,9 @@ export function readPodConfig(env: Variables): PodConfig {
   const given = [ca, cert, key].filter((path) => path !== "").length;
   if (given === 1 || given === 2)
     settings.faults.push(`${podTlsFiles.join(", ")}: wanted them together, but got ${given} of them`);
+  const clientName = settings.text("ASSAY_POD_TLS_CLIENT_NAME", "") || undefined;
+  if (clientName !== undefined && given === 0)
+    settings.fault("ASSAY_POD_TLS_CLIENT_NAME", `${podTlsFiles.join(", ")} beside it`, "none");
   return settings.checked({
     listen: settings.text("ASSAY_POD_LISTEN", "127.0.0.1:4100"),
     slots: settings.integer("ASSAY_POD_SLOTS", 2, [1, 64]),
@@ -160,7 +171,7 @@ export function readPodConfig(env: Variables): PodConfig {
     artifactsDir: readPodFolder(settings),
     modelCache: resolve(settings.text("ASSAY_MODEL_CACHE", ".cache/models")),
     ...readPodTimes(settings, 120),
-    tls: given === 3 ? { ca: resolve(ca), cert: resolve(cert), key: resolve(key) } : undefined,
+    tls: given === 3 ? { ca: resolve(ca), cert: resolve(cert), key: resolve(key), clientName } : undefined,
     health: readHealth(settings),
   });
 }

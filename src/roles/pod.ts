@@ -31,7 +31,8 @@ export async function podRole(life: Life): Promise<number> {
 function argumentsOf({ listen, slots, device, tls, ...times }: PodConfig): string[] {
   const args = ["--listen", listen, "--slots", String(slots), "--device", device, ...podTimeArguments(times)];
   if (tls === undefined) return args;
-  return [...args, "--tls-cert", tls.cert, "--tls-key", tls.key, "--tls-client-ca", tls.ca];
+  args.push("--tls-cert", tls.cert, "--tls-key", tls.key, "--tls-client-ca", tls.ca);
+  return tls.clientName === undefined ? args : [...args, "--tls-client-name", tls.clientName];
 }
 
 function signalNumber(name: unknown): number {

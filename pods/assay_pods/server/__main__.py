@@ -16,6 +16,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio  # pyright: ignore[reportAttributeAccessIssue] - the stubs lack it
 
 from assay_pods.gen.assay.pod.v1 import pod_service_pb2_grpc
+from assay_pods.server.clients import ClientNames
 from assay_pods.server.device import find_device
 from assay_pods.server.job import LARGEST_MESSAGE_BYTES
 from assay_pods.server.options import Options, TlsFiles, parse_options
@@ -52,7 +53,7 @@ async def _serve(options: Options, started: float) -> None:
     stop = Stop()
     stop.listen(options)
     pod = Pod(options.settings, asyncio.create_task(find_device(options.device)))
-    server, status = _make_server(pod)
+    server, status = _make_server(pod, options.tls)
     await status.set(SERVICE_NAME, health_pb2.HealthCheckResponse.SERVING)
     port = _bind(server, options)
     await server.start()
@@ -77,10 +78,11 @@ async def _release(pod: Pod, grace_s: float, stop: "Stop") -> None:
         task.cancel()
 
 
-def _make_server(pod: Pod) -> tuple[grpc.aio.Server, health_aio.HealthServicer]:
+def _make_server(pod: Pod, tls: TlsFiles | None) -> tuple[grpc.aio.Server, health_aio.HealthServicer]:
     limits = [("grpc.max_receive_message_length", LARGEST_MESSAGE_BYTES), ("grpc.max_send_message_length", LARGEST_MESSAGE_BYTES)]
     # Without this a second pod could share the port and take half of the calls.
-    server = grpc.aio.server(options=[*limits, ("grpc.so_reuseport", 0)])
+    interceptors = [ClientNames(tls.client_name)] if tls is not None and tls.client_name is not None else []
+    server = grpc.aio.server(interceptors=interceptors, options=[*limits, ("grpc.so_reuseport", 0)])
     pod_service_pb2_grpc.add_PodServiceServicer_to_server(PodService(pod), server)
     status = health_aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(status, server)

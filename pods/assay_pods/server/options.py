@@ -33,6 +33,8 @@ class TlsFiles:
     certificate: Path
     key: Path
     client_ca: Path
+    client_name: str | None
+    """The name that clients' certificates must be for; None for any of the authority."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--tls-cert", type=Path, help="PEM certificate chain; the three --tls files go together")
     parser.add_argument("--tls-key", type=Path, help="PEM private key")
     parser.add_argument("--tls-client-ca", type=Path, help="PEM authority that clients' certificates must come from")
+    parser.add_argument("--tls-client-name", help="the DNS name that clients' certificates must be for; default: any of the authority")
     return parser
 
 
@@ -119,10 +122,14 @@ def _not_negative(value: float, flag: str) -> float:
 
 def _tls_of(read: argparse.Namespace) -> TlsFiles | None:
     files = (read.tls_cert, read.tls_key, read.tls_client_ca)
+    if read.tls_client_name == "":
+        raise ValueError("wanted a name after --tls-client-name, but got an empty text")
     if all(file is not None for file in files):
-        return TlsFiles(certificate=read.tls_cert, key=read.tls_key, client_ca=read.tls_client_ca)
+        return TlsFiles(certificate=read.tls_cert, key=read.tls_key, client_ca=read.tls_client_ca, client_name=read.tls_client_name)
     if any(file is not None for file in files):
         raise ValueError("wanted --tls-cert, --tls-key and --tls-client-ca together or none of them")
+    if read.tls_client_name is not None:
+        raise ValueError("wanted the --tls files beside --tls-client-name, but got none")
     if not _is_local(read.listen):
         raise ValueError(f"wanted a loopback address for a pod without --tls files, but got {read.listen!r}")
     return None
