@@ -8,8 +8,10 @@ import { assertHolds } from "./faults/checker.js";
 import { missingFacts } from "./faults/facts.js";
 import { sometimes } from "./faults/sometimes.js";
 import { brokerLane, testBroker } from "./support/kafka.js";
+import { leaveAfterTests } from "./support/leave.js";
 import { testSeed } from "./support/seed.js";
 
+leaveAfterTests();
 const broker = await testBroker();
 const it = brokerLane(broker);
 
