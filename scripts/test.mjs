@@ -1,5 +1,6 @@
 // npm test [words …]: every test file, or those whose name holds one of the words; --node and --python choose a lane.
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { basename, join } from "node:path";
 import { filesBelow, pinnedNode, projectEnv, root, runToEnd, SetupError } from "./toolbox.mjs";
 
@@ -68,6 +69,8 @@ function runNode(files, record) {
     pinnedNode,
     "--enable-source-maps",
     "--test",
+    // The default on two cores is one file at a time, and most files wait for processes more than they compute.
+    `--test-concurrency=${Math.max(2, availableParallelism() - 1)}`,
     `--test-timeout=${hangMs}`,
     ...reporters,
     ...paths,
