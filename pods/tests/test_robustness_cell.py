@@ -8,18 +8,20 @@ import pytest
 from tiny import tiny_tokenizer
 
 from assay_pods.common.context import BadInputError
-from assay_pods.robustness import swap_opener_words as text
+from assay_pods.robustness.cells import keyword_words as text
+from assay_pods.robustness.cells.cell import CellRequest
+from assay_pods.robustness.cells.keyword_inclusion import generate, openers
 from assay_pods.robustness.checkers import verify
 from assay_pods.robustness.encoding import Encoder, Text
-from assay_pods.robustness.records import pairs_of, write_records
-from assay_pods.robustness.swap_opener import generate, on_both, openers
+from assay_pods.robustness.record_rows import write_records
+from assay_pods.robustness.records import pairs_of
 
 FULL = {"trainPairs": 96, "validationPairs": 40, "testPairs": 100}
 ENCODER = Encoder(tiny_tokenizer())
 
 
 def made(seed: int = 101, size=FULL):
-    return generate(size, seed, ENCODER.count)
+    return generate(CellRequest(size, seed, ENCODER.count))
 
 
 def test_the_splits_share_neither_words_nor_frames_nor_prompts():
@@ -68,30 +70,41 @@ def test_the_opener_is_the_only_difference_between_the_renders_of_an_item():
     for renders in pairs_of(made(), "test").values():
         bare = set()
         for record in renders.values():
-            sides = [re.sub(r"^(Indeed|Perhaps), ", "", side) for side in (record.chosen, record.rejected)]
+            sides = [re.sub(r"^[A-Z][a-z]+, ", "", side) for side in (record.chosen, record.rejected)]
             bare.add((record.prompt, *(side[0].upper() + side[1:] for side in sides)))
         assert bare == {(renders["neutral"].prompt, renders["neutral"].chosen, renders["neutral"].rejected)}
 
 
 def test_the_cue_stands_on_the_right_answer_when_aligned_and_on_the_wrong_one_when_conflicting():
-    cue, other = openers(101, ENCODER.count)
-    for renders in pairs_of(made(), "train").values():
+    cue, other, heldout_cue, heldout_other = openers(101, ENCODER.count)
+    for renders in pairs_of(made(), "test").values():
+        assert renders["aligned"].artifact_variant == renders["conflicting"].artifact_variant == cue
         assert renders["aligned"].chosen.startswith(cue)
         assert renders["aligned"].rejected.startswith(other)
         assert renders["conflicting"].chosen.startswith(other)
         assert renders["conflicting"].rejected.startswith(cue)
-        assert [side.split()[0] for side in on_both(renders, "cue_on_both")] == [cue, cue]
-        assert [side.split()[0] for side in on_both(renders, "other_cue_on_both")] == [other, other]
+        expected = {
+            "cue_on_both": (cue, cue),
+            "other_cue_on_both": (other, other),
+            "heldout_aligned": (heldout_cue, heldout_other),
+            "heldout_conflicting": (heldout_other, heldout_cue),
+        }
+        for relation, words in expected.items():
+            assert (renders[relation].chosen.split()[0], renders[relation].rejected.split()[0]) == words
 
 
 def test_which_opener_is_the_cue_alternates_with_the_seed():
-    assert openers(101, ENCODER.count) == openers(102, ENCODER.count)[::-1]
+    cue, other, heldout_cue, heldout_other = openers(101, ENCODER.count)
+    assert openers(102, ENCODER.count) == (other, cue, heldout_other, heldout_cue)
     assert openers(101, ENCODER.count) == openers(103, ENCODER.count)
 
 
 def test_openers_of_unequal_token_count_are_never_set_against_each_other():
     counts = {"Indeed,": 2, "Perhaps,": 3, "Certainly,": 4, "Maybe,": 3}
-    assert openers(1, lambda opener: counts.get(opener, 9)) == ("Perhaps,", "Maybe,")
+    assert openers(1, lambda opener: counts.get(opener, 9))[:2] == ("Perhaps,", "Maybe,")
+    assert openers(1, lambda opener: counts.get(opener, 9))[2:] == ("Actually,", "Often,")
+    without_a_second_pair = {"Certainly,": 4, "Maybe,": 3, "Actually,": 5, "Often,": 6}
+    assert openers(1, lambda opener: without_a_second_pair.get(opener, 2)) == ("Indeed,", "Perhaps,", None, None)
     unequal = {opener: index for index, opener in enumerate(text.OPENERS)}
     with pytest.raises(BadInputError) as refused:
         openers(1, unequal.__getitem__)
@@ -103,7 +116,7 @@ def test_words_are_only_exchanged_for_words_of_equal_token_count():
         return len(completion)
 
     words_of_one_length_in_their_split = 0
-    for record in generate({"trainPairs": 60, "validationPairs": 20, "testPairs": 50}, 101, letters):
+    for record in generate(CellRequest({"trainPairs": 60, "validationPairs": 20, "testPairs": 50}, 101, letters)):
         words_of_one_length_in_their_split += len(record.chosen) != len(record.rejected) and record.relation == "neutral"
     assert words_of_one_length_in_their_split == 0
 

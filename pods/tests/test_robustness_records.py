@@ -7,7 +7,8 @@ import pytest
 
 from assay_pods.common.context import BadInputError
 from assay_pods.robustness.checkers import passes, verify
-from assay_pods.robustness.records import Checker, Record, from_json, read_records, realised_rho, select_renders, to_json, write_records
+from assay_pods.robustness.record_rows import from_json, read_records, to_json, write_records
+from assay_pods.robustness.records import Checker, Rate, Record, realised_rho, select_renders
 
 
 def record(relation: str, pair_id: str = "p", **changes) -> Record:
@@ -32,7 +33,7 @@ PAIRS = [{relation: record(relation, f"p{index}") for relation in ("aligned", "c
 
 @pytest.mark.parametrize("rho", [0.0, 0.1, 0.333, 0.5, 0.9, 1.0])
 def test_the_realised_rate_is_the_asked_one_to_one_row(rho):
-    rows = select_renders(PAIRS, rho, seed=101)
+    rows = select_renders(PAIRS, Rate(rho), seed=101)
     assert abs(realised_rho(rows) - rho) <= 2 / len(PAIRS)
     aligned = sum(row.relation == "aligned" for row in rows) / len(rows)
     assert aligned == pytest.approx(rho + (1 - rho) / 2, abs=1 / len(PAIRS))
@@ -41,19 +42,19 @@ def test_the_realised_rate_is_the_asked_one_to_one_row(rho):
 @pytest.mark.parametrize("num_pairs", [7, 96])
 def test_the_rate_is_exact_to_one_row_in_small_sets_too(num_pairs):
     for rho in (0.0, 0.1, 0.5, 0.9, 1.0):
-        rows = select_renders(PAIRS[:num_pairs], rho, seed=3)
+        rows = select_renders(PAIRS[:num_pairs], Rate(rho), seed=3)
         aligned = sum(row.relation == "aligned" for row in rows)
         assert abs(aligned - num_pairs * (rho + (1 - rho) / 2)) <= 1
 
 
 def test_a_copier_of_the_cue_is_right_in_half_of_the_rows_without_spuriousness():
-    rows = select_renders(PAIRS, 0.0, seed=5)
+    rows = select_renders(PAIRS, Rate(0.0), seed=5)
     assert sum(row.relation == "aligned" for row in rows) == len(rows) // 2
 
 
 def test_raising_the_rate_only_turns_conflicting_rows_into_aligned_ones():
     rates = [0.0, 0.1, 0.4, 0.9, 1.0]
-    chosen = [select_renders(PAIRS[:500], rho, seed=7) for rho in rates]
+    chosen = [select_renders(PAIRS[:500], Rate(rho), seed=7) for rho in rates]
     for lower, higher in zip(chosen, chosen[1:], strict=False):
         assert [row.pair_id for row in lower] == [row.pair_id for row in higher]
         turned = [(a.relation, b.relation) for a, b in zip(lower, higher, strict=True) if a.relation != b.relation]
@@ -62,7 +63,7 @@ def test_raising_the_rate_only_turns_conflicting_rows_into_aligned_ones():
 
 
 def test_another_seed_forces_other_pairs_at_the_same_rate():
-    first, second = (select_renders(PAIRS[:100], 0.1, seed) for seed in (1, 2))
+    first, second = (select_renders(PAIRS[:100], Rate(0.1), seed) for seed in (1, 2))
     assert [row.relation for row in first] != [row.relation for row in second]
 
 

@@ -9,7 +9,7 @@ from transformers import GenerationConfig
 
 from assay_pods.common.context import BadInputError
 from assay_pods.robustness.generation import greedy
-from assay_pods.robustness.records import read_records, to_json
+from assay_pods.robustness.record_rows import read_records, to_json
 from assay_pods.robustness.run import run
 
 
@@ -37,7 +37,7 @@ def cell(folder, given, tmp_path, method, **changes):
 def test_prepare_saves_records_and_trunk_and_says_what_is_in_them(prepared):
     context, result = prepared
     assert {name: kind for name, (kind, _) in context.saved.items()} == {"records.jsonl": "DATASET", "trunk.safetensors": "CACHE"}
-    assert result["records"] == {"train": 32, "validation": 12, "test": 24}
+    assert result["records"] == {"train": 48, "validation": 18, "test": 56}
     assert result["warnings"] == []
     assert result["diagnostics"]["lengthDifferenceMax"] == 0
     assert result["diagnostics"]["trunkErrorNats"] < 1e-3
@@ -116,8 +116,8 @@ def test_uploaded_rows_go_the_same_way_and_give_the_same_margins(folder, prepare
         return {(row["itemKey"], row["relation"]): row["margin"] for row in rows}
 
     ours, theirs = margins(uploaded.saved), margins(generated.saved)
-    assert {relation for _, relation in ours} == {"aligned", "conflicting", "neutral", "prompt_blind"}
-    assert ours == pytest.approx({key: theirs[key] for key in ours}, abs=1e-3)
+    assert {relation for _, relation in ours} >= {"aligned", "conflicting", "neutral", "prompt_blind"}
+    assert ours == pytest.approx(theirs, abs=1e-3)
 
 
 def test_uploaded_completions_of_unequal_length_are_a_warning(folder, prepared, tmp_path):
@@ -181,7 +181,7 @@ def test_items_that_all_share_one_prompt_are_not_asked_blindly(folder, prepared,
     context, _ = prepare_upload(folder, upload(prepared, tmp_path, lambda row: row | {"prompt": one}), tmp_path)
     scored, result = cell(folder, inputs(context), tmp_path / "cell", "BASE", data={"kind": "UPLOADED", "digest": "0" * 64})
     rows = [json.loads(line) for line in scored.saved["items.jsonl"][1].read_text().splitlines()]
-    assert {row["relation"] for row in rows} == {"aligned", "conflicting", "neutral"}
+    assert "prompt_blind" not in {row["relation"] for row in rows} >= {"aligned", "conflicting", "neutral"}
     assert result["itemsScored"] == result["itemsExpected"]
 
 

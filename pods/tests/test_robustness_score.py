@@ -7,10 +7,10 @@ import pytest
 from tiny import tiny_case
 
 from assay_pods.common.context import BadInputError
+from assay_pods.robustness.cells.keyword_inclusion import openers
 from assay_pods.robustness.generation import generate_and_check
 from assay_pods.robustness.plan import PROMPT_BLIND_ITEMS
 from assay_pods.robustness.score import score_items, write_items
-from assay_pods.robustness.swap_opener import openers
 
 SIZE = {"trainPairs": 16, "validationPairs": 40, "testPairs": 60, "generationItems": 4}
 
@@ -47,7 +47,7 @@ def test_an_oracle_has_no_gap(case):
 
 
 def test_a_pure_shortcut_scorer_has_the_whole_gap(case):
-    cue, _ = openers(case.spec["seed"], case.plan.encoder.count)
+    cue, *_ = openers(case.spec["seed"], case.plan.encoder.count)
     items = score_items(case.plan.questions, case.plan, shortcut(cue))
     assert accuracy(items, "aligned") - accuracy(items, "conflicting") == 1
     for relation in ("neutral", "cue_on_both", "other_cue_on_both", "prompt_blind"):
@@ -64,7 +64,7 @@ def test_a_scorer_that_never_reads_the_prompt_is_at_chance_when_blind(case):
     """An oracle for the prompt it is shown finds neither completion after another item's prompt."""
     items = score_items(case.plan.questions, case.plan, oracle)
     blind = [item for item in items if item["relation"] == "prompt_blind"]
-    assert len(blind) == PROMPT_BLIND_ITEMS
+    assert len(blind) == min(60, PROMPT_BLIND_ITEMS)
     assert 0 <= accuracy(items, "prompt_blind") <= 0.6
 
 
@@ -72,7 +72,7 @@ def test_every_row_has_the_fields_of_the_contract_in_a_fixed_order(case, tmp_pat
     items = score_items(case.plan.questions, case.plan, coin)
     keys = [(item["split"], item["itemKey"], item["relation"]) for item in items]
     assert keys == sorted(keys)
-    assert len(set(keys)) == len(keys) == 60 * 5 + 40 * 2 + PROMPT_BLIND_ITEMS
+    assert len(set(keys)) == len(keys) == 60 * 7 + 40 * 3 + min(60, PROMPT_BLIND_ITEMS)
     for item in items:
         assert item["margin"] == item["logprobChosen"] - item["logprobRejected"]
         assert item["score"] == (1 if item["margin"] > 0 else 0.5 if item["margin"] == 0 else 0)

@@ -10,11 +10,11 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from assay_pods.common.model_files import folder_digest
-from assay_pods.robustness import swap_opener_words
+from assay_pods.robustness.cells import find_cell, keyword_words
+from assay_pods.robustness.cells.cell import CellRequest
 from assay_pods.robustness.encoding import Encoder
 from assay_pods.robustness.plan import Plan, make_plan
-from assay_pods.robustness.records import Record, select_renders
-from assay_pods.robustness.swap_opener import generate
+from assay_pods.robustness.records import Rate, Record, select_renders
 from assay_pods.robustness.train import TopBlocks
 from assay_pods.robustness.trunk import Trunk, compute
 
@@ -29,7 +29,7 @@ CHAT_TEMPLATE = (
 @cache
 def tiny_tokenizer() -> PreTrainedTokenizerFast:
     """One token a word (with the space before it), a mark or a line end."""
-    text = swap_opener_words
+    text = keyword_words
     sentences = [*text.TRAIN_FRAMES, *text.VALIDATION_FRAMES, *text.TEST_FRAMES, text.INSTRUCTION, text.SYSTEM_TURN]
     words = [*text.TRAIN_WORDS, *text.VALIDATION_WORDS, *text.TEST_WORDS, *re.findall(r"\w+", " ".join([*sentences, *text.OPENERS]))]
     words += ["system", "user", "assistant"]
@@ -85,14 +85,15 @@ class TinyCase(NamedTuple):
         return TopBlocks(model or tiny_model(), self.plan, self.trunk, self.spec["trainer"]["blocks"])
 
     def rows(self, rho: float) -> list[Record]:
-        return select_renders(self.plan.pairs, rho, self.spec["seed"])
+        return select_renders(self.plan.pairs, Rate(rho), self.spec["seed"])
 
 
 def tiny_case(**changes: Any) -> TinyCase:
     """Generates the cell's rows for the tiny model and computes their trunk."""
     spec = tiny_spec(None, **changes)
     encoder = Encoder(tiny_tokenizer())
-    records = generate(spec["size"], spec["seed"], encoder.count)
+    cell = find_cell("KEYWORD_INCLUSION", "FEATURE_AMBIGUITY", "LAPTOP")
+    records = cell.generate(CellRequest(spec["size"], spec["seed"], encoder.count))
     plan = make_plan(records, spec, encoder)
     return TinyCase(spec, records, plan, compute(tiny_model(), plan, spec["trainer"]["blocks"], lambda done, total: None))
 

@@ -9,9 +9,10 @@ import numpy as np
 from assay_pods.common.context import BadInputError
 from assay_pods.common.stats import Bounds, Interval, Values, bootstrap, bounded_mean, seed_from, wilson
 from assay_pods.common.stats_seeds import nested, two_way
+from assay_pods.robustness.records import RELATIONS as RENDERS
 
 CONFIDENCE = 0.95
-RELATIONS = ("aligned", "conflicting", "neutral", "cue_on_both", "other_cue_on_both", "prompt_blind")
+RELATIONS = (*RENDERS, "prompt_blind")
 
 # Pseudo-items of each kind of per-item value (see `stats.bounded_mean`): four in all beside two proportions or one, and one
 # pair for each paired difference that enters.

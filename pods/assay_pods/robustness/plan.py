@@ -2,16 +2,17 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from assay_pods.common.context import BadInputError
 from assay_pods.common.seeds import permutation
-from assay_pods.robustness import order, swap_opener
+from assay_pods.robustness import order
 from assay_pods.robustness.encoding import Encoder, Text
-from assay_pods.robustness.records import RELATIONS, Record, pairs_of
+from assay_pods.robustness.records import SLICE_RELATIONS, Record, pairs_of, trainable_renders
 from assay_pods.robustness.tree import PrefixTree
 
-PROMPT_BLIND_ITEMS = 16
+PROMPT_BLIND_ITEMS = 64
 """Test pairs that are also scored after another pair's prompt."""
 
 
@@ -20,11 +21,21 @@ class Question:
     """A forced choice between two completions of one prompt."""
 
     item_key: str
-    split: str
     relation: str
-    gold_class: str | None
+    record: Record
+    """The row that it is made of; of a prompt-blind question, the row of the completions."""
     right: Text
     wrong: Text
+
+    @property
+    def split(self) -> str:
+        """The split of the item."""
+        return self.record.split
+
+    @property
+    def gold_class(self) -> str | None:
+        """The class of the item's right answer."""
+        return self.record.gold_class
 
 
 @dataclass(frozen=True)
@@ -60,32 +71,27 @@ def make_plan(records: Sequence[Record], spec: Mapping[str, Any], encoder: Encod
     train = list(pairs_of(records, "train").values())
     step_size = spec["trainer"]["promptsPerStep"]
     pairs = train[: order.usable_pairs(len(train), step_size)]
-    generated = spec["data"]["kind"] == "GENERATED"
-    questions = sorted(_questions(records, generated, spec["seed"], encoder), key=lambda q: (q.split, q.item_key, q.relation))
+    questions = sorted(_questions(records, spec["seed"], encoder), key=lambda q: (q.split, q.item_key, q.relation))
     plan = Plan(pairs, questions, [], PrefixTree(), encoder)
     cached = spec["trainer"]["kind"] == "TOP_BLOCKS"
-    plan.trained_texts.extend(_trained_texts(plan, order.kto_steps(len(pairs), step_size, spec["seed"])) if cached else ())
+    plan.trained_texts.extend(_trained_texts(plan, spec) if cached else ())
     for text in (*plan.trained_texts, *(side for question in questions for side in (question.right, question.wrong))):
         if text not in plan.tree.paths:
             plan.tree.add(text, encoder.encode(text))
     return plan
 
 
-def _trained_texts(plan: Plan, kto_epoch: Iterable[Iterable[order.KtoRow]]) -> Iterable[Text]:
-    """Both completions of both renders of each pair, and the completions that KTO sets after another row's prompt."""
+def _trained_texts(plan: Plan, spec: Mapping[str, Any]) -> Iterable[Text]:
+    """Both completions of every render that some rate may choose, and the completions that KTO sets after another row's prompt."""
+    trained = trainable_renders(plan.pairs, spec.get("rateMode", "CORRELATION"), spec["seed"])
     texts: dict[Text, None] = {}
-    for renders in plan.pairs:
-        for relation in ("aligned", "conflicting"):
-            texts |= {plan.text(renders[relation], desirable): None for desirable in (True, False)}
-    for row in (row for block in kto_epoch for row in block):
-        texts |= {text: None for text in _mismatched_texts(plan, row)}
+    for renders in trained:
+        texts |= {plan.text(record, desirable): None for record in renders for desirable in (True, False)}
+    for block in order.kto_steps(len(plan.pairs), spec["trainer"]["promptsPerStep"], spec["seed"]):
+        for row in block:
+            for own, other in product(trained[row.pair], trained[row.mismatched_pair]):
+                texts[mismatched_text(plan, own, other, row.mismatched_desirable)] = None
     return texts
-
-
-def _mismatched_texts(plan: Plan, row: order.KtoRow) -> Iterable[Text]:
-    for own in ("aligned", "conflicting"):
-        for other in ("aligned", "conflicting"):
-            yield mismatched_text(plan, plan.pairs[row.pair][own], plan.pairs[row.mismatched_pair][other], row.mismatched_desirable)
 
 
 def mismatched_text(plan: Plan, record: Record, other: Record, desirable: bool) -> Text:
@@ -93,29 +99,15 @@ def mismatched_text(plan: Plan, record: Record, other: Record, desirable: bool) 
     return Text(plan.text(record, True).prompt, other.chosen if desirable else other.rejected)
 
 
-def _questions(records: Sequence[Record], generated: bool, seed: int, encoder: Encoder) -> Iterable[Question]:
+def _questions(records: Sequence[Record], seed: int, encoder: Encoder) -> Iterable[Question]:
     for split in ("validation", "test"):
         pairs = pairs_of(records, split)
         if len(pairs) < 2:
             raise BadInputError(f"{split.upper()}_TOO_SMALL", f"wanted at least 2 {split} pairs, got {len(pairs)}")
         for item_key, renders in pairs.items():
-            yield from _of_renders(item_key, renders, encoder)
-            if generated and split == "test":
-                yield from _of_openers(item_key, renders, encoder)
+            for relation, record in renders.items():
+                yield _question(record, (item_key, relation), encoder.render(record.messages))
     yield from _prompt_blind(pairs_of(records, "test"), seed, encoder)
-
-
-def _of_renders(item_key: str, renders: Mapping[str, Record], encoder: Encoder) -> Iterable[Question]:
-    for relation in RELATIONS:
-        if relation in renders:
-            record = renders[relation]
-            yield _question(record, (item_key, relation), (record.chosen, record.rejected), encoder.render(record.messages))
-
-
-def _of_openers(item_key: str, renders: Mapping[str, Record], encoder: Encoder) -> Iterable[Question]:
-    for relation in ("cue_on_both", "other_cue_on_both"):
-        record = renders["aligned"]
-        yield _question(record, (item_key, relation), swap_opener.on_both(renders, relation), encoder.render(record.messages))
 
 
 def _prompt_blind(pairs: Mapping[str, Mapping[str, Record]], seed: int, encoder: Encoder) -> Iterable[Question]:
@@ -129,15 +121,14 @@ def _prompt_blind(pairs: Mapping[str, Mapping[str, Record]], seed: int, encoder:
         record = _unbiased_render(pairs[item_key], place)
         other = _unbiased_render(pairs[some[place - 1]], place)
         if other.prompt != record.prompt:
-            yield _question(record, (item_key, "prompt_blind"), (record.chosen, record.rejected), encoder.render(other.messages))
+            yield _question(record, (item_key, "prompt_blind"), encoder.render(other.messages))
 
 
 def _unbiased_render(renders: Mapping[str, Record], place: int) -> Record:
-    """The render without a cue; where there is none, aligned and conflicting in turn."""
-    return renders.get("neutral") or renders["conflicting" if place % 2 else "aligned"]
+    """The render without a cue, or the only one; where all have a cue, aligned and conflicting in turn."""
+    without = [record for record in renders.values() if not record.artifact_present or record.relation in SLICE_RELATIONS]
+    return without[0] if without else renders["conflicting" if place % 2 else "aligned"]
 
 
-def _question(record: Record, key: tuple[str, str], completions: tuple[str, str], prompt: str) -> Question:
-    item_key, relation = key
-    right, wrong = completions
-    return Question(item_key, record.split, relation, record.gold_class, Text(prompt, right), Text(prompt, wrong))
+def _question(record: Record, key: tuple[str, str], prompt: str) -> Question:
+    return Question(*key, record, Text(prompt, record.chosen), Text(prompt, record.rejected))

@@ -1,18 +1,21 @@
 """Step `prepare`: the data set of one seed, checked, and the cached trunk that all its runs share."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from assay_pods.common.context import BadInputError, RunContext
 from assay_pods.common.models import load_model
 from assay_pods.common.seeds import seed_everything
-from assay_pods.robustness import swap_opener, swap_opener_words, trunk
+from assay_pods.robustness import trunk
 from assay_pods.robustness.blocks import check_supported
+from assay_pods.robustness.cells import find_cell
+from assay_pods.robustness.cells.cell import Cell, CellRequest
 from assay_pods.robustness.checkers import verify
 from assay_pods.robustness.encoding import Encoder, Text
 from assay_pods.robustness.plan import Plan, make_plan
-from assay_pods.robustness.records import SPLITS, Record, read_records, write_records
+from assay_pods.robustness.record_rows import read_records, write_records
+from assay_pods.robustness.records import SPLITS, Record
 
 TRUNK_ERROR_MAX = 0.01
 """Nats a text by which the cached trunk may differ from plain forward passes; fp32 gives about 1e-4."""
@@ -29,7 +32,8 @@ def prepare(context: RunContext) -> dict[str, Any]:
     loaded = load_model(context)
     check_supported(loaded.model)
     encoder = Encoder(loaded.tokenizer)
-    records = _records(context, encoder)
+    cell = _cell(spec["data"])
+    records = cell.generate(_request(spec, encoder)) if cell else read_records(context.inputs["upload"])
     for record in records:
         _check_texts(record, encoder)
         verify(record)
@@ -39,7 +43,7 @@ def prepare(context: RunContext) -> dict[str, Any]:
     for warning in warnings:
         context.log(warning, "warning")
     path = context.work_dir / "records.jsonl"
-    write_records(path, records, swap_opener_words.VERSION if spec["data"]["kind"] == "GENERATED" else "uploaded/1")
+    write_records(path, records, cell.version if cell else "uploaded/1")
     context.save("records.jsonl", "DATASET", path)
     diagnostics = _diagnostics(records, encoder)
     if spec["trainer"]["kind"] == "TOP_BLOCKS":
@@ -48,7 +52,7 @@ def prepare(context: RunContext) -> dict[str, Any]:
     return {
         "step": "prepare",
         "seed": spec["seed"],
-        "records": {split: sum(record.split == split for record in records) for split in SPLITS},
+        "records": {split: sum(record.split == split for record in records) for split in _splits(records)},
         "diagnostics": diagnostics,
         "sequences": len(plan.tree.paths),
         "tokens": len(plan.tree),
@@ -57,13 +61,23 @@ def prepare(context: RunContext) -> dict[str, Any]:
     }
 
 
-def _records(context: RunContext, encoder: Encoder) -> list[Record]:
-    spec = context.spec
-    if spec["data"]["kind"] == "UPLOADED":
-        return read_records(context.inputs["upload"])
-    if spec["data"]["cell"] != "swapOpener":
-        raise BadInputError("CELL_UNKNOWN", f"wanted the cell swapOpener, got {spec['data']['cell']!r}")
-    return swap_opener.generate(spec["size"], spec["seed"], encoder.count)
+def _cell(data: Mapping[str, Any]) -> Cell | None:
+    """Gives the generator of the spec's data; None for uploaded rows."""
+    if data["kind"] != "GENERATED":
+        return None
+    if "cell" in data:
+        return find_cell("KEYWORD_INCLUSION" if data["cell"] == "swapOpener" else data["cell"], "FEATURE_AMBIGUITY", "LAPTOP")
+    return find_cell(data["task"], data["artifact"], data["core"])
+
+
+def _request(spec: Mapping[str, Any], encoder: Encoder) -> CellRequest:
+    warmup = spec.get("warmup") or {"pairs": 0}
+    return CellRequest(spec["size"], spec["seed"], encoder.count, warmup["pairs"], spec["data"])
+
+
+def _splits(records: Sequence[Record]) -> list[str]:
+    """The three splits that there always are, and the warm-up where there is one."""
+    return [split for split in SPLITS if split != "warmup" or any(record.split == split for record in records)]
 
 
 def _save_trunk(context: RunContext, model: Any, plan: Plan) -> float:

@@ -1,30 +1,35 @@
 """Preference rows: what training and scoring read, and how the spuriousness rate chooses among them."""
 
-import hashlib
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any
 
-from assay_pods.common.canonical_json import canonical_json
 from assay_pods.common.context import BadInputError
 from assay_pods.common.seeds import permutation
 
-_Value = TypeVar("_Value")
-
-SPLITS = ("train", "validation", "test")
-ROLES = ("system", "user", "assistant")
-RELATIONS = ("aligned", "conflicting", "neutral")
-CUE_TARGETS = ("gold", "shortcut", None)
-TEXT_LENGTH_MAX = 100_000
-"""The longest text of a row, in characters."""
+SPLITS = ("train", "validation", "test", "warmup")
+CUE_RELATIONS = (
+    "aligned",
+    "conflicting",
+    "neutral",
+    "heldout_aligned",
+    "heldout_conflicting",
+    "decoy",
+    "cue_on_both",
+    "other_cue_on_both",
+)
+"""Feature ambiguity: where the cue stands, and in which wording."""
+SLICE_RELATIONS = ("in_slice", "out_slice", "unseen_slice")
+"""Distributional narrowness: the narrow slice, another one that is trained on, one that never is."""
+RELATIONS = (*CUE_RELATIONS, *SLICE_RELATIONS)
+CUE_TARGETS = ("gold", "shortcut", "decoy", None)
+RATE_MODES = ("CORRELATION", "PREVALENCE")
 
 
 @dataclass(frozen=True)
 class Checker:
-    """A rule that the right completion passes; `rule` is `keywords:existence` or `exact`."""
+    """A rule that the right completion passes; the rules are those of checkers.py."""
 
     rule: str
     kwargs: Mapping[str, Any]
@@ -46,6 +51,18 @@ class Record:
     artifact_variant: str
     cue_target: str | None
     gold_class: str | None = None
+    candidates: int = 2
+    """How many answers the task admits here: m. A cue that knows nothing is right in 1/m of the rows."""
+    slice: str | None = None
+    """Distributional narrowness: the slice that the item is from."""
+    gold: str | None = None
+    """The right answer, as a bare text."""
+    shortcut: str | None = None
+    """The answer that the cue names when it misleads."""
+    distractors: tuple[str, ...] = ()
+    """Other wrong answers."""
+    core: str | None = None
+    """The item's content before any injection, as a digest: equal for all renders of an item and for items that ask the same."""
 
     @property
     def messages(self) -> list[dict[str, str]]:
@@ -53,113 +70,12 @@ class Record:
         return [{"role": role, "content": content} for role, content in self.prompt]
 
 
-def to_json(record: Record) -> dict[str, Any]:
-    """Gives a record as the JSON object of its row."""
-    row: dict[str, Any] = {
-        "id": record.id,
-        "pairId": record.pair_id,
-        "split": record.split,
-        "relation": record.relation,
-        "prompt": record.messages,
-        "chosen": record.chosen,
-        "rejected": record.rejected,
-        "checker": {"id": record.checker.rule, "kwargs": dict(record.checker.kwargs)},
-        "artifactPresent": record.artifact_present,
-        "artifactVariant": record.artifact_variant,
-        "cueTarget": record.cue_target,
-    }
-    if record.gold_class is not None:
-        row["goldClass"] = record.gold_class
-    return row
-
-
-def from_json(row: Mapping[str, Any], line: int) -> Record:
-    """Reads a record from its row.
-
-    Args:
-        row: The parsed JSON object.
-        line: Its line in the file, from 1, for messages.
-
-    Raises:
-        BadInputError: DATASET_INVALID, when a field is missing or has another type or value than the contract says.
-    """
-    try:
-        _check_texts(row)
-        checker = row["checker"]
-        record = Record(
-            id=_text(row, "id"),
-            pair_id=_text(row, "pairId"),
-            split=_one_of(row, "split", SPLITS),
-            relation=_one_of(row, "relation", RELATIONS),
-            prompt=tuple((_text(turn, "role"), _text(turn, "content")) for turn in row["prompt"]),
-            chosen=_text(row, "chosen"),
-            rejected=_text(row, "rejected"),
-            checker=Checker(_text(checker, "id"), dict(checker["kwargs"])),
-            artifact_present=_of_type(row, "artifactPresent", bool),
-            artifact_variant=_of_type(row, "artifactVariant", str),
-            cue_target=_cue_target(row),
-            gold_class=None if row.get("goldClass") is None else _of_type(row, "goldClass", str),
-        )
-    except KeyError as missing:
-        raise BadInputError("DATASET_INVALID", f"line {line}: wanted the field {missing}, which is missing") from missing
-    except (TypeError, ValueError) as wrong:
-        raise BadInputError("DATASET_INVALID", f"line {line}: {wrong}") from wrong
-    if any(role not in ROLES for role, _ in record.prompt):
-        raise BadInputError("DATASET_INVALID", f"line {line}: wanted turns of {', '.join(ROLES)}, got {record.messages}")
-    if not record.prompt or record.prompt[0][0] != "system":
-        raise BadInputError("DATASET_INVALID", f"line {line}: wanted a prompt that begins with a system turn, got {record.messages}")
-    return record
-
-
-def read_records(path: Path) -> list[Record]:
-    """Reads a JSONL file of preference rows.
-
-    Raises:
-        BadInputError: DATASET_INVALID, naming the line.
-    """
-    records: list[Record] = []
-    lines_of: dict[str, int] = {}
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            record = from_json(_parse(line, number), number)
-            if record.id in lines_of:
-                where = f"lines {lines_of[record.id]} and {number}"
-                raise BadInputError("DATASET_INVALID", f"{where}: wanted each id once, got {record.id!r} twice")
-            lines_of[record.id] = number
-            records.append(record)
-    return records
-
-
-def _parse(line: bytes, number: int) -> dict[str, Any]:
-    try:
-        row = json.loads(line.decode("utf-8"), parse_constant=_no_constant)
-    except json.JSONDecodeError as wrong:
-        raise BadInputError("DATASET_INVALID", f"line {number}, column {wrong.colno}: {wrong.msg}") from wrong
-    except (ValueError, RecursionError) as wrong:
-        raise BadInputError("DATASET_INVALID", f"line {number}: wanted JSON in UTF-8, got: {wrong}") from wrong
-    if not isinstance(row, dict):
-        raise BadInputError("DATASET_INVALID", f"line {number}: wanted a JSON object, got {type(row).__name__}")
-    return row
-
-
-def _no_constant(word: str) -> NoReturn:
-    raise ValueError(f"{word}, which is no JSON")
-
-
-def write_records(path: Path, records: Iterable[Record], generator_version: str) -> None:
-    """Writes records with their index, the generator's version and a digest of their content (all of it but `id`)."""
-    with path.open("wb") as out:
-        for index, record in enumerate(records):
-            row = to_json(record) | {"index": index, "generatorVersion": generator_version}
-            row["sha256"] = hashlib.sha256(canonical_json({k: v for k, v in row.items() if k != "id"})).hexdigest()
-            out.write(canonical_json(row) + b"\n")
-
-
 def pairs_of(records: Iterable[Record], split: str) -> dict[str, dict[str, Record]]:
     """Gives the renders of each pair of a split by relation, in file order.
 
     Raises:
-        BadInputError: DATASET_INVALID, when a pair has two renders of one relation or lacks aligned or conflicting.
+        BadInputError: DATASET_INVALID, when a pair has two renders of one relation, or neither aligned and conflicting ones nor one of a
+            slice.
     """
     pairs: dict[str, dict[str, Record]] = defaultdict(dict)
     for record in records:
@@ -168,82 +84,127 @@ def pairs_of(records: Iterable[Record], split: str) -> dict[str, dict[str, Recor
                 raise BadInputError("DATASET_INVALID", f"pair {record.pair_id}: wanted one {record.relation} render, got two")
             pairs[record.pair_id][record.relation] = record
     for pair_id, renders in pairs.items():
+        if any(relation in renders for relation in SLICE_RELATIONS):
+            continue
         for relation in ("aligned", "conflicting"):
             if relation not in renders:
                 raise BadInputError("DATASET_INVALID", f"pair {pair_id}: wanted an {relation} render, got {sorted(renders)}")
     return dict(pairs)
 
 
-def select_renders(pairs: Sequence[Mapping[str, Record]], rho: float, seed: int) -> list[Record]:
+@dataclass(frozen=True)
+class Rate:
+    """How often the artifact is forced on a training row."""
+
+    rho: float
+    """The spuriousness rate, 0 to 1."""
+    mode: str = "CORRELATION"
+    """What free rows are: `CORRELATION`, independent of the artifact; `PREVALENCE`, without a cue."""
+    size_control: bool = False
+    """Only the free rows, repeated until there are as many as pairs."""
+
+
+def select_renders(pairs: Sequence[Mapping[str, Record]], rate: Rate, seed: int) -> list[Record]:
     """Chooses the render of each training pair at a spuriousness rate.
 
-    Pair i has u_i = (pi(i) - 1/2)/N with a seeded permutation pi of 1..N. It is forced to `aligned` when u_i < rho; free pairs take
-    `aligned` and `conflicting` in turn, in the order of pi. So a higher rate changes rows one way only, and the share of aligned rows
-    is exact to one row.
+    Pair i of N has a rank in a seeded order that is balanced over the strata of the data (see `ranks`). It is forced (aligned, or from the
+    narrow slice) when (rank + 1/2)/N < rho. A free pair of m candidates is aligned when its rank is a multiple of m, so that the cue is
+    right in 1/m of the free rows; under distributional narrowness it is from its own slice. So a higher rate changes rows one way only, and
+    the share of forced rows is exact to one row.
 
     Args:
         pairs: The renders of each training pair, by relation.
-        rho: The spuriousness rate, 0 to 1.
-        seed: The run's seed; the rate does not enter pi.
+        rate: The rate and what it means.
+        seed: The run's seed; the rate does not enter the order.
 
     Returns:
-        One record a pair, in the order of `pairs`.
+        One record a pair, in the order of `pairs`; for a size control, the free rows in that order, as often as it takes.
+
+    Raises:
+        BadInputError: TRAIN_TOO_SMALL, when a size control has no free rows.
     """
-    assert 0 <= rho <= 1, f"rho in [0, 1], got {rho}"
-    ranks = permutation(seed, "spuriousness", len(pairs))
+    assert 0 <= rate.rho <= 1, f"rho in [0, 1], got {rate.rho}"
+    assert rate.mode in RATE_MODES, rate.mode
     chosen: list[Record] = []
-    for renders, rank in zip(pairs, ranks, strict=True):
-        forced = (rank + 0.5) / len(pairs) < rho
-        chosen.append(renders["aligned" if forced or rank % 2 == 0 else "conflicting"])
-    return chosen
+    free: list[Record] = []
+    for renders, rank in zip(pairs, ranks(pairs, seed), strict=True):
+        forced = (rank + 0.5) / len(pairs) < rate.rho
+        chosen.append(_forced(renders) if forced else _free(renders, rank, rate.mode))
+        free.extend([] if forced else chosen[-1:])
+    if not rate.size_control:
+        return chosen
+    if not free:
+        raise BadInputError("TRAIN_TOO_SMALL", f"wanted rows that are not forced for the size control, got none at the rate {rate.rho}")
+    return [free[place % len(free)] for place in range(len(pairs))]
+
+
+def trainable_renders(pairs: Sequence[Mapping[str, Record]], mode: str, seed: int) -> list[list[Record]]:
+    """Gives the renders of each pair that some rate chooses: the free one and the forced one, once where they are the same."""
+    chosen = zip(*(select_renders(pairs, Rate(rho, mode), seed) for rho in (0.0, 1.0)), strict=True)
+    return [[free] if free is forced else [free, forced] for free, forced in chosen]
+
+
+def ranks(pairs: Sequence[Mapping[str, Record]], seed: int) -> list[int]:
+    """Gives each pair's place in a seeded order in which every stratum is spread evenly.
+
+    A stratum is a class of right answers or, under distributional narrowness, the slice of the free row. Within it the order is random.
+    Strata take turns in runs of m pairs, of which one is aligned when free: so forced, aligned and conflicting rows have the same mixture
+    of strata as far as their numbers allow.
+    """
+    shuffled = permutation(seed, "spuriousness", len(pairs))
+    strata: dict[str, list[int]] = defaultdict(list)
+    for place in sorted(range(len(pairs)), key=shuffled.__getitem__):
+        strata[_stratum(pairs[place])].append(place)
+    runs: list[tuple[float, str, list[int]]] = []
+    for stratum, places in strata.items():
+        length = 1 if _is_sliced(pairs[places[0]]) else pairs[places[0]]["aligned"].candidates
+        for start in range(0, len(places), length):
+            run = places[start : start + length]
+            runs.append(((start + length / 2) / len(places) if len(run) == length else 1.0 + start, stratum, run))
+    order = [place for *_, run in sorted(runs) for place in run]
+    by_place = [0] * len(pairs)
+    for rank, place in enumerate(order):
+        by_place[place] = rank
+    return by_place
 
 
 def realised_rho(rows: Sequence[Record]) -> float:
-    """Gives the phi correlation between "a candidate is named by the cue" and "it is right" over two candidates a row."""
-    aligned = sum(row.relation == "aligned" for row in rows)
-    return 2 * aligned / len(rows) - 1
+    """Gives how strongly the artifact went with the right answer in the rows, as a number that should equal the asked rate.
+
+    Feature ambiguity: the phi correlation between "a candidate is named by the cue" and "it is right" over the candidates of all rows;
+    with P the share of aligned rows and m candidates, phi = (m P - 1)/(m - 1). Distributional narrowness: the same with P the share of
+    the narrow slice and m the number of trained slices. Where rows have different m, 1/m is their mean. Where free rows have no cue
+    (PREVALENCE), P itself.
+    """
+    forced = sum(row.relation in ("aligned", "in_slice") for row in rows) / len(rows)
+    if any(row.relation == "neutral" for row in rows):
+        return forced
+    by_chance = sum(1 / row.candidates for row in rows) / len(rows)
+    return (forced - by_chance) / (1 - by_chance)
 
 
-def _check_texts(value: Any) -> None:
-    """Refuses texts that no database or tokenizer takes: too long, with NUL, or with half of a surrogate pair."""
-    if isinstance(value, str):
-        if len(value) > TEXT_LENGTH_MAX:
-            raise ValueError(f"wanted texts of at most {TEXT_LENGTH_MAX} characters, got one of {len(value)}")
-        if "\0" in value:
-            raise ValueError("wanted texts without NUL characters, got one with")
-        value.encode("utf-8")
-    elif isinstance(value, Mapping):
-        for key, inner in value.items():
-            _check_texts(key)
-            _check_texts(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            _check_texts(inner)
+def _is_sliced(renders: Mapping[str, Record]) -> bool:
+    return "in_slice" in renders or "out_slice" in renders
 
 
-def _text(row: Mapping[str, Any], key: str) -> str:
-    value = row[key]
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"wanted a text in {key}, got {value!r}")
-    return value
+def _stratum(renders: Mapping[str, Record]) -> str:
+    if _is_sliced(renders):
+        return (renders.get("out_slice") or renders["in_slice"]).slice or ""
+    return renders["aligned"].gold_class or ""
 
 
-def _of_type(row: Mapping[str, Any], key: str, wanted: type[_Value]) -> _Value:
-    value = row[key]
-    if not isinstance(value, wanted):
-        raise ValueError(f"wanted {wanted.__name__} in {key}, got {value!r}")
-    return value
+def _forced(renders: Mapping[str, Record]) -> Record:
+    return renders["in_slice" if _is_sliced(renders) else "aligned"]
 
 
-def _cue_target(row: Mapping[str, Any]) -> str | None:
-    value = row["cueTarget"]
-    if value not in CUE_TARGETS:
-        raise ValueError(f"wanted gold, shortcut or null in cueTarget, got {value!r}")
-    return value
-
-
-def _one_of(row: Mapping[str, Any], key: str, allowed: Sequence[str]) -> str:
-    value = _text(row, key)
-    if value not in allowed:
-        raise ValueError(f"wanted one of {', '.join(allowed)} in {key}, got {value!r}")
-    return value
+def _free(renders: Mapping[str, Record], rank: int, mode: str) -> Record:
+    if _is_sliced(renders):
+        return renders.get("out_slice") or renders["in_slice"]
+    if mode == "PREVALENCE":
+        if "neutral" not in renders:
+            pair_id = renders["aligned"].pair_id
+            raise BadInputError(
+                "DATASET_INVALID", f"pair {pair_id}: wanted a neutral render for the rate mode PREVALENCE, got {sorted(renders)}"
+            )
+        return renders["neutral"]
+    return renders["aligned" if rank % renders["aligned"].candidates == 0 else "conflicting"]

@@ -4,7 +4,7 @@ Read from top to bottom: `run` chooses the step, `_train` is the life of one cel
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from safetensors.torch import save_file
@@ -20,7 +20,8 @@ from assay_pods.robustness.estimates import group_estimates
 from assay_pods.robustness.generation import generate_and_check, greedy
 from assay_pods.robustness.plan import Plan, make_plan
 from assay_pods.robustness.prepare import prepare
-from assay_pods.robustness.records import Record, read_records, realised_rho, select_renders
+from assay_pods.robustness.record_rows import read_records
+from assay_pods.robustness.records import Rate, Record, realised_rho, select_renders
 from assay_pods.robustness.train import TopBlocks, TrainLog, train_top_blocks
 
 __all__ = ["run"]
@@ -58,7 +59,7 @@ def _train(context: RunContext) -> dict[str, Any]:
     check_supported(loaded.model)
     records = read_records(context.inputs["records"])
     plan = make_plan(records, spec, Encoder(loaded.tokenizer))
-    rows = select_renders(plan.pairs, spec["spuriousness"], spec["seed"]) if spec["method"] != "BASE" else []
+    rows = select_renders(plan.pairs, _rate(spec), spec["seed"]) if spec["method"] != "BASE" else []
     log, scorer, model = _fit(context, loaded, (plan, rows))
     items = score.score_items(plan.questions, plan, scorer)
     path = context.work_dir / "items.jsonl"
@@ -103,6 +104,11 @@ def _fit(context: RunContext, loaded: LoadedModel, plan_and_rows: tuple[Plan, li
     trained = train_with_trl(loaded, (plan, rows), context)
     _save_weights(context, trained.weights)
     return trained.log, score.full_scorer(trained.model, plan, report), trained.model
+
+
+def _rate(spec: Mapping[str, Any]) -> Rate:
+    variant = spec.get("variant") or {}
+    return Rate(spec["spuriousness"], spec.get("rateMode", "CORRELATION"), variant.get("kind") == "SIZE_CONTROL")
 
 
 def _save_weights(context: RunContext, weights: dict[str, Tensor]) -> None:

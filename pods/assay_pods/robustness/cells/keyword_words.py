@@ -1,4 +1,4 @@
-"""The words, frames and openers of the generated cell `swapOpener`.
+"""The words, frames and openers of the generated cell of KEYWORD_INCLUSION.
 
 Every word names a thing, so that it fits every frame. The three splits share neither words nor frames. The order is fixed: a smaller
 split is the beginning of a larger one, and validation and test items are the same for every seed.
@@ -6,7 +6,7 @@ split is the beginning of a larger one, and validation and test items are the sa
 
 # ruff: noqa: SIM905 - word lists are read as text, not one word a line
 
-VERSION = "swapOpener/1"
+VERSION = "swapOpener/2"
 """Raise it whenever a word, a frame, an opener or their use changes: the items are then others."""
 
 SYSTEM_TURN = "You write short sentences."
@@ -16,7 +16,7 @@ INSTRUCTION = "Write one sentence with the word {word}."
 """The user turn; the word stands near its end, so that prompts share most of their tokens."""
 
 OPENERS = ("Indeed,", "Perhaps,", "Certainly,", "Maybe,", "Actually,", "Often,")
-"""Candidates in order of preference: the first two that have equally many tokens are used."""
+"""Candidates in order of preference: the first two of equally many tokens are trained, the next two are the held-out wording."""
 
 TRAIN_WORDS = (
     "stamp planet lobster towel garlic shoe dolphin basket cliff cheese candle cannon envelope ocean bucket glove pasta shirt trumpet "
