@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { linesOf } from "../src/api/dataset/lines.js";
+import { readChecker } from "../src/domain/checkers.js";
+import type { FieldFault } from "../src/domain/field-faults.js";
 import { parseJson, unsafeIn } from "../src/domain/json-text.js";
-import { passes } from "../src/domain/record-rules.js";
 import { checkRecords, LINE_BYTES_MAX, type RecordReport, ROWS_MAX } from "../src/domain/records.js";
 import { jsonLines, type PreferenceRow, preferenceRows } from "./support/preference-rows.js";
 
@@ -26,6 +27,14 @@ function changed(index: number, change: PreferenceRow): string {
 /** The line of the row with this id. */
 function rowOf(id: string): number {
   return rows.findIndex((row) => row["id"] === id) + 1;
+}
+
+/** The verdict of a checker whose arguments are in order. */
+function passes(id: string, kwargs: Readonly<Record<string, unknown>>, text: string): boolean | null {
+  const faults: FieldFault[] = [];
+  const verdict = readChecker({ id, kwargs }, faults).passes(text);
+  assert.deepEqual(faults, []);
+  return verdict;
 }
 
 async function problemsOf(file: string | Uint8Array): Promise<string[]> {
@@ -168,7 +177,7 @@ describe("a field", () => {
     [
       "checker unknown",
       { checker: { id: "regex", kwargs: {} } },
-      '1 checker.id: wanted one of keywords:existence, exact, but got "regex"',
+      '1 checker.id: wanted one of keywords:existence, exact, number, squad, ifeval, ifeval:<instruction id>, but got "regex"',
     ],
     [
       "checker without keywords",
@@ -287,7 +296,7 @@ describe("a checker", () => {
   ];
   for (const [text, keywords, expected] of cases) {
     it(`finds ${JSON.stringify(keywords)} ${expected ? "" : "not "}in ${JSON.stringify(text)}`, () => {
-      assert.equal(passes({ id: "keywords:existence", keywords }, text), expected);
+      assert.equal(passes("keywords:existence", { keywords }, text), expected);
     });
   }
 
@@ -297,23 +306,20 @@ describe("a checker", () => {
     fc.assert(
       fc.property(text, word, (whole, keyword) => {
         const expected = new RegExp(`(?<![\\p{L}\\p{N}_])${keyword}(?![\\p{L}\\p{N}_])`, "iu").test(whole);
-        assert.equal(passes({ id: "keywords:existence", keywords: [keyword] }, whole), expected);
+        assert.equal(passes("keywords:existence", { keywords: [keyword] }, whole), expected);
       }),
     );
   });
 
   it("takes an exact answer with white space and letter case aside", () => {
-    assert.equal(passes({ id: "exact", answer: "Forty Two" }, " forty two\n"), true);
-    assert.equal(passes({ id: "exact", answer: "42" }, "42 apples"), false);
+    assert.equal(passes("exact", { answer: "Forty Two" }, " forty two\n"), true);
+    assert.equal(passes("exact", { answer: "42" }, "42 apples"), false);
   });
 
   it("is as quick on hostile text as on any other", () => {
     const keyword = `${"a".repeat(99)}b`;
     const started = performance.now();
-    passes(
-      { id: "keywords:existence", keywords: Array(32).fill(keyword) },
-      `${"a".repeat(100_000)} ${"a ".repeat(1_000)}`,
-    );
+    passes("keywords:existence", { keywords: Array(32).fill(keyword) }, `${"a".repeat(100_000)} ${"a ".repeat(1_000)}`);
     // Quadratic time would be minutes.
     assert.ok(performance.now() - started < 5_000);
   });

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
+import { show } from "./field-faults.js";
 import { parseJson } from "./json-text.js";
-import { type PreferenceRecord, type Relation, readRecord, type Split, show, splits } from "./record-fields.js";
-import { passes } from "./record-rules.js";
+import { type PreferenceRecord, type Relation, readRecord, type Split, splits } from "./record-fields.js";
 
 /** One thing that is wrong with an uploaded file. */
 export interface RecordProblem {
@@ -115,14 +115,14 @@ class RecordCheck {
   }
 
   #takeRecord(record: PreferenceRecord): void {
-    if (!passes(record.checker, record.chosen)) {
+    if (record.checker.passes(record.chosen) === false) {
       this.#report(
         this.#rows,
         "chosen",
         `wanted a text that passes ${record.checker.id}, but got ${show(record.chosen)}`,
       );
     }
-    if (passes(record.checker, record.rejected)) {
+    if (record.checker.passes(record.rejected) === true) {
       this.#report(
         this.#rows,
         "rejected",

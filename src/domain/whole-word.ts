@@ -1,29 +1,13 @@
-import type { Checker } from "./record-fields.js";
-
-/**
- * Whether a text obeys a checker's rule, in time linear in the text. `keywords:existence` wants every keyword as a whole
- * word, `exact` wants the answer itself with nothing but white space around it; both pass over letter case.
- */
-export function passes(checker: Checker, text: string): boolean {
-  switch (checker.id) {
-    case "exact":
-      return fold(text.trim()) === fold(checker.answer.trim());
-    case "keywords:existence": {
-      const folded = fold(text);
-      return checker.keywords.every((keyword) => hasWord(folded, fold(keyword)));
-    }
-    default:
-      return checker satisfies never;
-  }
-}
-
 /** Upper case first, so that letters with two lower forms become one (ß and ss, final and inner sigma). */
-function fold(text: string): string {
+export function fold(text: string): string {
   return text.toUpperCase().toLowerCase();
 }
 
-/** Knuth, Morris and Pratt: no text makes it slow, which a search by pattern cannot promise. */
-function hasWord(text: string, word: string): boolean {
+/**
+ * Whether a word stands in a text with no letter, digit or underscore beside it. Knuth, Morris and Pratt: no text makes it slow,
+ * which a search by pattern cannot promise.
+ */
+export function hasWholeWord(text: string, word: string): boolean {
   const borders = bordersOf(word);
   let matched = 0;
   for (let i = 0; i < text.length; i += 1) {
