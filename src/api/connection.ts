@@ -136,6 +136,26 @@ export function sliceOf<Row>(
   return { items: rows.slice(start, end), hasNextPage: end < rows.length, hasPreviousPage: start > 0 };
 }
 
+/** Cuts a page out of a list that was read whole and is ordered by a whole number; what was filtered out leaves gaps. */
+export function sliceByNumber<Row>(
+  rows: readonly Row[],
+  request: PageRequest<number>,
+  numberOf: (row: Row) => number,
+): Page<Row> {
+  const end = rows.length;
+  if ("first" in request) {
+    const { first, after } = request;
+    const found = after === undefined ? 0 : rows.findIndex((row) => numberOf(row) > after);
+    const start = found < 0 ? end : found;
+    return { items: rows.slice(start, start + first), hasNextPage: start + first < end, hasPreviousPage: start > 0 };
+  }
+  const { last, before } = request;
+  const found = before === undefined ? -1 : rows.findIndex((row) => numberOf(row) >= before);
+  const stop = found < 0 ? end : found;
+  const start = Math.max(0, stop - last);
+  return { items: rows.slice(start, stop), hasNextPage: stop < end, hasPreviousPage: start > 0 };
+}
+
 /** Cursors of a list whose items are found by their id. */
 export const idCursor: CursorCodec<string> = {
   write: (id) => id,

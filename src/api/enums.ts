@@ -1,4 +1,5 @@
 import { registerEnumType } from "type-graphql";
+import { pairedTests, verdicts } from "../domain/comparison.js";
 import { datasetKinds } from "../domain/dataset.js";
 import { capabilities, eventKinds, experimentStates } from "../domain/experiment.js";
 import { reusePolicies } from "../domain/options.js";
@@ -203,12 +204,41 @@ export const ArtifactKindEnum = published(artifactKinds, {
   },
 });
 
-export const intervalMethods = ["WILSON"] as const;
+export const intervalMethods = ["WILSON", "ADJUSTED_WALD", "BOOTSTRAP_ITEMS", "SEEDS_T", "SEEDS_AND_ITEMS_T"] as const;
+export type IntervalMethod = (typeof intervalMethods)[number];
 
 export const IntervalMethodEnum = published(intervalMethods, {
   name: "IntervalMethod",
   description: "How a confidence interval was made.",
-  values: { WILSON: "Wilson's score interval for a proportion, over items." },
+  values: {
+    WILSON: "Wilson's score interval for a proportion, over items.",
+    ADJUSTED_WALD: "Bonett and Price's interval for paired differences of scores, over items.",
+    BOOTSTRAP_ITEMS: "Bias-corrected and accelerated bootstrap over items.",
+    SEEDS_T: "A t-interval over seeds whose items differ.",
+    SEEDS_AND_ITEMS_T: "A t-interval over seeds that share their items, with both as sources of chance.",
+  },
+});
+
+export const PairedTestEnum = published(pairedTests, {
+  name: "PairedTest",
+  description: "How a difference was tested.",
+  values: {
+    MCNEMAR_EXACT: "The exact McNemar test over items; ties are left out.",
+    PAIRED_BOOTSTRAP: "The bootstrap of the mean difference over items, shifted to 0.",
+    JOINT_SIGN_FLIP:
+      "Signs of seeds are flipped in all comparisons at once, and each compared with the largest; for six seeds or more.",
+  },
+});
+
+export const VerdictEnum = published(verdicts, {
+  name: "Verdict",
+  description: "What a comparison shows.",
+  values: {
+    BETTER: "The candidate is better: its adjusted p-value is at most .05, and its interval excludes 0.",
+    WORSE: "The candidate is worse, likewise.",
+    EQUIVALENT: "The 90 % interval lies within the practical threshold on both sides of 0.",
+    INCONCLUSIVE: "No difference was shown at this size; that is not to say that there is none.",
+  },
 });
 
 export const modelSourceKinds = ["PACKAGE", "PATH", "HUB"] as const;

@@ -5,6 +5,8 @@ export const nodeKinds = [
   "DatasetVersion",
   "DeadLetter",
   "Experiment",
+  "Flip",
+  "ItemResult",
   "Model",
   "Project",
   "Run",
@@ -17,12 +19,17 @@ export type NodeKind = (typeof nodeKinds)[number];
 /** The parts of a global id. */
 export interface NodeKey {
   readonly kind: NodeKind;
-  /** A UUID; for a RunEvent, its experiment's UUID and its sequence with a dot between. */
+  /**
+   * A UUID. With dots between: for a RunEvent its experiment's UUID and its sequence, for an ItemResult its run's UUID and 32 hex
+   * digits, for a Flip the UUIDs of two runs and these digits.
+   */
   readonly key: string;
 }
 
 const UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
 const PLAIN = new RegExp(`^${UUID}$`);
+const ITEM = new RegExp(`^${UUID}\\.[0-9a-f]{32}$`);
+const FLIP = new RegExp(`^${UUID}\\.${UUID}\\.[0-9a-f]{32}$`);
 const EVENT = new RegExp(`^${UUID}\\.[1-9][0-9]{0,14}$`);
 
 /** Whether a text is a UUID as the database writes it. */
@@ -49,9 +56,22 @@ export function parseGlobalId(id: string): NodeKey | null {
   if (id.length > 200 || !/^[A-Za-z0-9_-]+$/.test(id)) return null;
   const [name = "", key = "", ...rest] = Buffer.from(id, "base64url").toString("utf8").split(":");
   const kind = nodeKinds.find((known) => known === name);
-  if (kind === undefined || rest.length > 0 || !(kind === "RunEvent" ? EVENT : PLAIN).test(key)) return null;
+  if (kind === undefined || rest.length > 0 || !formOf(kind).test(key)) return null;
   // One thing has one id: other spellings of the same bytes are no ids.
   return globalId(kind, key) === id ? { kind, key } : null;
+}
+
+function formOf(kind: NodeKind): RegExp {
+  switch (kind) {
+    case "Flip":
+      return FLIP;
+    case "ItemResult":
+      return ITEM;
+    case "RunEvent":
+      return EVENT;
+    default:
+      return PLAIN;
+  }
 }
 
 /** The key in a global id of this kind, or null for any other text. */

@@ -13,6 +13,10 @@ import { ControlResolver } from "./experiment/control.resolver.js";
 import { ExperimentResolver } from "./experiment/experiment.resolver.js";
 import { type CodeDigests, type ExperimentSink, RobustnessResolver } from "./experiment/submit.resolver.js";
 import { WavesResolver } from "./experiment/waves.resolver.js";
+import { CompareResolver } from "./item/compare.resolver.js";
+import { FlipResolver, FlipsResolver } from "./item/flips.js";
+import { ItemResultResolver, ItemsOfRunResolver } from "./item/item.resolver.js";
+import { RunItems } from "./item/run-items.js";
 import { ModelResolver } from "./model/model.resolver.js";
 import { NodeResolver } from "./node/node.resolver.js";
 import { demand, located } from "./present.js";
@@ -35,38 +39,24 @@ export interface SchemaParts {
 
 /** Builds the schema over its parts. */
 export function makeSchema(parts: SchemaParts): Promise<GraphQLSchema> {
-  const resolvers = new Map<unknown, object>([
-    [ArtifactResolver, new ArtifactResolver(parts.publicUrl)],
-    [CancellationResolver, new CancellationResolver()],
-    [CancelledRunResolver, new CancelledRunResolver()],
-    [ControlResolver, new ControlResolver()],
-    [DatasetResolver, new DatasetResolver()],
-    [DatasetVersionResolver, new DatasetVersionResolver(parts.artifacts, parts.publicUrl)],
-    [DeadLetterActionResolver, new DeadLetterActionResolver()],
-    [DeadLetterResolver, new DeadLetterResolver()],
-    [ExperimentResolver, new ExperimentResolver()],
-    [ModelResolver, new ModelResolver(parts.allowLocalModels)],
-    [NodeResolver, new NodeResolver()],
-    [ProjectResolver, new ProjectResolver()],
-    [RobustnessResolver, new RobustnessResolver(parts.submitter, parts.codeDigests)],
-    [RunEventResolver, new RunEventResolver()],
-    [RunResolver, new RunResolver()],
-    [ServiceAccountResolver, new ServiceAccountResolver()],
-    [ViewerResolver, new ViewerResolver()],
-    [WavesResolver, new WavesResolver(parts.codeDigests)],
-  ]);
+  const resolvers = resolversOf(parts);
   const container: ContainerType = { get: (resolver) => resolvers.get(resolver) };
   return buildSchema({
     resolvers: [
       ArtifactResolver,
       CancellationResolver,
       CancelledRunResolver,
+      CompareResolver,
       ControlResolver,
       DatasetResolver,
       DatasetVersionResolver,
       DeadLetterActionResolver,
       DeadLetterResolver,
       ExperimentResolver,
+      FlipResolver,
+      FlipsResolver,
+      ItemResultResolver,
+      ItemsOfRunResolver,
       ModelResolver,
       NodeResolver,
       ProjectResolver,
@@ -83,6 +73,36 @@ export function makeSchema(parts: SchemaParts): Promise<GraphQLSchema> {
     globalMiddlewares: [withPath, readersOnly],
     validate: false,
   });
+}
+
+/** One of each resolver, made of its parts. */
+function resolversOf(parts: SchemaParts): ReadonlyMap<unknown, object> {
+  const items = new RunItems(parts.artifacts);
+  return new Map<unknown, object>([
+    [ArtifactResolver, new ArtifactResolver(parts.publicUrl)],
+    [CancellationResolver, new CancellationResolver()],
+    [CancelledRunResolver, new CancelledRunResolver()],
+    [CompareResolver, new CompareResolver(items)],
+    [ControlResolver, new ControlResolver()],
+    [DatasetResolver, new DatasetResolver()],
+    [DatasetVersionResolver, new DatasetVersionResolver(parts.artifacts, parts.publicUrl)],
+    [DeadLetterActionResolver, new DeadLetterActionResolver()],
+    [DeadLetterResolver, new DeadLetterResolver()],
+    [ExperimentResolver, new ExperimentResolver()],
+    [FlipResolver, new FlipResolver()],
+    [FlipsResolver, new FlipsResolver(items)],
+    [ItemResultResolver, new ItemResultResolver(items)],
+    [ItemsOfRunResolver, new ItemsOfRunResolver(items)],
+    [ModelResolver, new ModelResolver(parts.allowLocalModels)],
+    [NodeResolver, new NodeResolver(items)],
+    [ProjectResolver, new ProjectResolver()],
+    [RobustnessResolver, new RobustnessResolver(parts.submitter, parts.codeDigests)],
+    [RunEventResolver, new RunEventResolver()],
+    [RunResolver, new RunResolver()],
+    [ServiceAccountResolver, new ServiceAccountResolver()],
+    [ViewerResolver, new ViewerResolver()],
+    [WavesResolver, new WavesResolver(parts.codeDigests)],
+  ]);
 }
 
 /** type-graphql asks for one; ours subscribe by themselves, to the event table. */

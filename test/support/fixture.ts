@@ -6,6 +6,7 @@ import { ask, asOwner, type GraphqlAnswer, type Holder, idOf, type TestApi } fro
 import { eventually } from "./eventually.js";
 import { jsonLines, preferenceRows } from "./preference-rows.js";
 import { data, ERRORS, specFor, submit } from "./requests.js";
+import { scoredRows } from "./scored-rows.js";
 import { quietLog } from "./store.js";
 import { type StubOutcome, StubPod, type StubPodOptions, type StubTask } from "./stub-pod.js";
 
@@ -49,7 +50,7 @@ export async function doRobustness({ spec, say, make }: StubTask): Promise<StubO
     return { metrics: { step, seed: Number(spec["seed"]) } };
   }
   if (step === "train") {
-    await make("items.jsonl", "ITEMS", `{"spec":"${sha256(JSON.stringify(spec))}"}\n`);
+    await make("items.jsonl", "ITEMS", jsonLines(scoredRows(preferenceRows(), spec)));
     return { metrics: { step, estimates: ESTIMATES } };
   }
   await make("report.json", "REPORT_JSON", '{"report":true}');
@@ -142,12 +143,15 @@ export async function fullTenant(test: TestApi, holder: Holder): Promise<TenantI
       [letterId, Buffer.from(run.id, "base64url").toString("utf8").split(":")[1]],
     ),
   );
+  const compared = await firstFlip(test, holder, experiment.id);
   return {
     Artifact: found.experiment.report.id,
     Dataset: version.dataset.id,
     DatasetVersion: version.id,
     DeadLetter: idOf("DeadLetter", letterId),
     Experiment: experiment.id,
+    Flip: compared.id,
+    ItemResult: compared.baseline.id,
     Model: String(spec["modelId"]),
     Project: idOf("Project", holder.caller.projectId),
     Run: run.id,
@@ -155,6 +159,35 @@ export async function fullTenant(test: TestApi, holder: Holder): Promise<TenantI
     ServiceAccount: found.viewer.actor.id,
     Upload: begun.uploadId,
   };
+}
+
+/** Runs of an experiment that score items, in the order of its plan. */
+export async function trainRuns(test: TestApi, holder: Holder, experimentId: string): Promise<TrainRun[]> {
+  const query = `query ($id: ID!) { experiment(id: $id) { runs(first: 100) { edges { node { id step seed partial
+    cell { ... on RobustnessCell { method spuriousness } } } } } } }`;
+  const { experiment } = await data(test, holder, query, { id: experimentId });
+  const runs: (TrainRun & { step: string })[] = experiment.runs.edges.map((edge: { node: object }) => edge.node);
+  return runs.filter(({ step }) => step === "train");
+}
+
+/** A run that scores items. */
+export interface TrainRun {
+  readonly id: string;
+  readonly seed: number;
+  readonly partial: boolean;
+  readonly cell: { readonly method: string; readonly spuriousness: number | null };
+}
+
+/** The first item that SFT at the two rates answered differently. */
+async function firstFlip(test: TestApi, holder: Holder, experimentId: string): Promise<Payload> {
+  const runs = (await trainRuns(test, holder, experimentId)).filter(({ cell }) => cell.method === "SFT");
+  const query = `query ($baseline: [ID!]!, $candidates: [[ID!]!]!) {
+    compareRuns(baseline: $baseline, candidates: $candidates, metric: "conflicting") {
+      comparisons { flips(first: 1) { edges { node { id baseline { id } } } } } ${ERRORS} } }`;
+  const [baseline, ...others] = runs.map(({ id }) => [id]);
+  const { compareRuns } = await data(test, holder, query, { baseline, candidates: others });
+  assert.deepEqual(compareRuns.errors, []);
+  return compareRuns.comparisons.flatMap((one: Payload) => one.flips.edges)[0].node;
 }
 
 /** The global id of the same kind that names nothing. */

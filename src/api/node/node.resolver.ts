@@ -4,17 +4,25 @@ import { PAGE_MAX } from "../connection.js";
 import type { Context } from "../context.js";
 import { typedExperiment } from "../experiment/experiment.js";
 import { idArgument, type NodeKey, parseGlobalId } from "../ids.js";
+import { flipAt } from "../item/flips.js";
+import type { RunItems } from "../item/run-items.js";
 import type { Reads } from "../reads.js";
 import { NodeType } from "./node.type.js";
 
 @Resolver()
 export class NodeResolver {
+  readonly #items: RunItems;
+
+  constructor(items: RunItems) {
+    this.#items = items;
+  }
+
   @Query(() => NodeType, {
     nullable: true,
     description: "Anything by its id; null when nothing of it is visible to the key.",
   })
   node(@Arg("id", () => ID, idArgument) id: string, @Ctx() { reads }: Context): Promise<object | null> {
-    return find(parseGlobalId(id), reads);
+    return find(parseGlobalId(id), { reads, items: this.#items });
   }
 
   @Query(() => [NodeType], {
@@ -27,17 +35,22 @@ export class NodeResolver {
     @Ctx() { reads }: Context,
   ): Promise<(object | null)[]> {
     if (ids.length > PAGE_MAX) throw invalidInput(["ids"], `at most ${PAGE_MAX} ids`, ids.length);
-    return Promise.all(ids.map((id) => find(parseGlobalId(id), reads)));
+    return Promise.all(ids.map((id) => find(parseGlobalId(id), { reads, items: this.#items })));
   }
 }
 
-async function find(named: NodeKey | null, reads: Reads): Promise<object | null> {
+interface Sources {
+  readonly reads: Reads;
+  readonly items: RunItems;
+}
+
+async function find(named: NodeKey | null, sources: Sources): Promise<object | null> {
   if (named === null) return null;
-  const found = await read(named, reads);
+  const found = await read(named, sources);
   return found === null ? null : { __typename: named.kind, ...found };
 }
 
-function read({ kind, key }: NodeKey, reads: Reads): Promise<object | null> | null {
+function read({ kind, key }: NodeKey, { reads, items }: Sources): Promise<object | null> | null {
   switch (kind) {
     case "Artifact":
       return reads.artifact(key);
@@ -49,6 +62,14 @@ function read({ kind, key }: NodeKey, reads: Reads): Promise<object | null> | nu
       return reads.deadLetter(key);
     case "Experiment":
       return reads.experiment(key).then((experiment) => (experiment === null ? null : typedExperiment(experiment)));
+    case "Flip": {
+      const [baseline = "", candidate = "", item = ""] = key.split(".");
+      return flipAt({ baseline, candidate, item }, reads, items);
+    }
+    case "ItemResult": {
+      const [runId = "", item = ""] = key.split(".");
+      return reads.run(runId).then((run) => (run === null ? null : items.find({ run, key: item }, reads)));
+    }
     case "Model":
       return reads.model(key);
     case "Project":

@@ -4,6 +4,7 @@ import type { Attempt, Run } from "../../domain/run.js";
 import type { StateReason } from "../../domain/standing.js";
 import { connectionType } from "../connection.js";
 import {
+  type IntervalMethod,
   IntervalMethodEnum,
   RobustnessTaskEnum,
   RunStateEnum,
@@ -123,7 +124,7 @@ export class ConfidenceIntervalType {
   readonly high!: number;
 
   @Field(() => IntervalMethodEnum, { description: "How it was made." })
-  readonly method!: "WILSON";
+  readonly method!: IntervalMethod;
 }
 
 @ObjectType("MetricEstimate", { description: "A figure with its uncertainty." })
