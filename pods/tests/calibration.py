@@ -14,7 +14,8 @@ import numpy as np
 from scipy.stats import norm
 
 from assay_pods.common.stats_seeds import joint_sign_flip
-from assay_pods.robustness.estimates import ItemValues, Level
+from assay_pods.robustness.estimates import Level
+from assay_pods.robustness.item_values import ItemValues
 from assay_pods.robustness.metrics import DERIVED_METRICS, GROUP_METRICS, Renders, Subject
 
 METRICS = {metric.name: metric for metric in (*GROUP_METRICS, *DERIVED_METRICS)}
@@ -93,7 +94,7 @@ def false_positives(num_seeds: int, family_size: int, num_experiments: int) -> f
 
 
 def _items(values: np.ndarray) -> ItemValues:
-    return ItemValues({seed: {f"i{n:04d}": float(value) for n, value in enumerate(row)} for seed, row in enumerate(values)})
+    return ItemValues.of({seed: {f"i{n:04d}": float(value) for n, value in enumerate(row)} for seed, row in enumerate(values)})
 
 
 def main(num_experiments: int) -> None:

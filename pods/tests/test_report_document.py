@@ -43,7 +43,7 @@ def test_the_order_of_the_plan_and_of_the_items_changes_no_figure(tmp_path):
 
 def test_the_document_is_plain_json_with_its_schema_and_both_files(tmp_path):
     document, context = write(tmp_path)
-    assert document["schema"] == SCHEMA == "assay.robustness.report/1"
+    assert document["schema"] == SCHEMA == "assay.robustness.report/2"
     assert json.loads(json.dumps(document, allow_nan=False)) == document
     assert {name: kind for name, (kind, _) in context.saved.items()} == {"report.json": "REPORT_JSON", "report.txt": "REPORT_TEXT"}
     assert context.stages[-1] == ("reporting", 3, 3)
@@ -84,6 +84,7 @@ def test_the_caveats_follow_from_the_data(tmp_path):
     other = planted.spec(
         methods=("DPO",),
         seeds=(1, 2),
+        families=((None, None),),
         data={"kind": "UPLOADED", "digest": "e" * 64},
         model={"digest": "d" * 64, "source": {"kind": "PATH", "path": "model"}},
         trainer={"kind": "TRL_LORA", "loraRank": 16},
@@ -197,7 +198,7 @@ def test_the_heading_tells_sizes_and_learning_rates_of_what_ran(tmp_path):
     assert "learning rate 0.0002" in text
     trainer["learningRate"] = {"SFT": 1e-5, "DPO": 2e-4, "KTO": 2e-4}
     given = planted.context(tmp_path / "b", planted.spec(trainer=trainer, data={"kind": "UPLOADED", "digest": "e" * 64}), MODEL)
-    given.inputs["prepared:101"].write_text(json.dumps({"seed": 101, "records": {"train": 30, "validation": 8, "test": 24}}))
+    given.inputs["prepared:0"].write_text(json.dumps({"seed": 101, "records": {"train": 30, "validation": 8, "test": 24}}))
     write_report(given)
     text = " ".join(given.saved["report.txt"][1].read_text().split())
     assert "30 train, 8 validation, 24 test rows" in text
@@ -223,7 +224,7 @@ def test_warnings_of_preparing_and_training_reach_the_reader_once(tmp_path):
     for number in (8, 9):
         result = json.loads(context.inputs[f"result:{number}"].read_text())
         context.inputs[f"result:{number}"].write_text(json.dumps(result | {"warnings": ["z0 was clamped"]}))
-    context.inputs["prepared:101"].write_text(json.dumps({"seed": 101, "warnings": ["3 rows are odd"]}))
+    context.inputs["prepared:0"].write_text(json.dumps({"seed": 101, "warnings": ["3 rows are odd"]}))
     caveats = write_report(context)["caveats"]
     assert caveats[-2:] == ["data of seed 101: 3 rows are odd.", "KTO at rho 0.1, KTO at rho 0.9: z0 was clamped."]
     assert "z0 was clamped" in context.saved["report.txt"][1].read_text()

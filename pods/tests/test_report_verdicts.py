@@ -159,7 +159,18 @@ def test_a_missing_cell_makes_the_report_incomplete(report):
     lost = next(cell for cell in planned["cells"] if cell["method"] == "SFT" and cell["spuriousness"] == 0.9)
     document = report(planted.model(4.0, cue_of(LEARNED)), without=(lost["input"],))
     assert document["complete"] is False
-    assert document["missingCells"] == [{"method": "SFT", "spuriousness": 0.9, "seed": 101, "reason": "the run gave no result"}]
+    assert document["missingCells"] == [
+        {
+            "task": "KEYWORD_INCLUSION",
+            "artifact": "FEATURE_AMBIGUITY",
+            "method": "SFT",
+            "spuriousness": 0.9,
+            "variant": None,
+            "learningRate": None,
+            "seed": 101,
+            "reason": "the run gave no result",
+        }
+    ]
     cells = cells_of(document)
     assert cells["SFT", 0.9]["verdict"] == "INCOMPLETE"
     assert cells["SFT", 0.9]["gap"] is None

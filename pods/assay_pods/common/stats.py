@@ -99,6 +99,42 @@ def bounded_mean(values: Values, bounds: Bounds, confidence: float) -> Interval:
     return bounds.clip(float(padded.mean()), half)
 
 
+class Stratum(NamedTuple):
+    """One group of items of a weighted sum of group means, in one seed."""
+
+    weight: float
+    values: Values
+    bounds: Bounds | None
+
+
+def stratified_mean(strata: Sequence[Stratum], confidence: float) -> Interval:
+    """Adjusted Wald interval of a weighted sum of means of different items: each group brings its own pseudo-items.
+
+    For the difference of two independent proportions, with one failure and one success beside each, this is the interval of
+    Agresti and Caffo (2000, The American Statistician 54:280). Without bounds (nats) it is the interval of Welch's z.
+    """
+    if any(len(stratum.values) < (1 if stratum.bounds else 2) for stratum in strata):
+        return Interval(None, None)
+    centre, variance = 0.0, 0.0
+    for weight, values, bounds in strata:
+        padded = values if bounds is None else bounds.pad(values)
+        centre += weight * float(padded.mean())
+        variance += weight**2 * float(padded.var(ddof=1 if bounds is None else 0)) / len(padded)
+    half = float(stats.norm.ppf((1 + confidence) / 2)) * math.sqrt(variance)
+    low, high = (sum(end(stratum) for stratum in strata) for end in (_lowest, _highest))
+    return Interval(max(low, centre - half), min(high, centre + half))
+
+
+def _lowest(stratum: Stratum) -> float:
+    if stratum.bounds is None:
+        return -math.inf
+    return min(stratum.weight * stratum.bounds.low, stratum.weight * stratum.bounds.high)
+
+
+def _highest(stratum: Stratum) -> float:
+    return math.inf if stratum.bounds is None else max(stratum.weight * stratum.bounds.low, stratum.weight * stratum.bounds.high)
+
+
 class BootstrapIntervals(NamedTuple):
     """Both bootstrap intervals of one statistic; BCa is None where it is undefined."""
 

@@ -57,6 +57,72 @@ def nested(per_seed: Sequence[Values], confidence: float, bounds: Bounds | None 
     return _t_interval(centre, v_seed, df, confidence, bounds)
 
 
+class SeedStratum(NamedTuple):
+    """One group of items of a weighted sum of group means; each seed names the items that it had."""
+
+    weight: float
+    by_seed: Sequence[tuple[Sequence[str], Values]]
+    bounds: Bounds | None
+
+
+def clustered(strata: Sequence[SeedStratum], confidence: float) -> Interval:
+    """The t-interval over seeds of a weighted sum of group means, whatever items the seeds share.
+
+    Seed means that share items vary less than independent ones, by just their covariance, so that is added:
+    v = s2(seed values)/S + mean covariance of two seeds' values, the latter from the items that occur in both. Seeds with the
+    same items give the variance of `two_way`, seeds without common items that of `nested`. At least the larger of the seeds'
+    and the items' terms; degrees of freedom by Satterthwaite.
+    """
+    num_seeds = len(strata[0].by_seed)
+    assert num_seeds >= 2, f"clustered needs at least two seeds, got {num_seeds}"
+    if any(len(values) == 0 for stratum in strata for _, values in stratum.by_seed):
+        return Interval(None, None)
+    per_seed = np.array([sum(stratum.weight * float(stratum.by_seed[place][1].mean()) for stratum in strata) for place in range(num_seeds)])
+    centre, v_seed = float(per_seed.mean()), float(per_seed.var(ddof=1)) / num_seeds
+    shared, v_item, num_items = 0.0, 0.0, 0
+    for stratum in strata:
+        found = _items_of(stratum, num_seeds)
+        shared, v_item, num_items = shared + found.shared, v_item + found.variance, num_items + found.different
+        centre += found.shift
+    variance = max(v_seed + shared, v_seed, v_item)
+    if variance == 0.0:
+        return Interval(centre, centre)
+    df = _satterthwaite(variance, [(v_seed, num_seeds - 1), (max(variance - v_seed, 0.0), max(1, num_items - len(strata)))])
+    ends = [(stratum.weight * stratum.bounds.low, stratum.weight * stratum.bounds.high) for stratum in strata if stratum.bounds is not None]
+    range_of = Bounds(sum(map(min, ends)), sum(map(max, ends)), ()) if len(ends) == len(strata) else None
+    return _t_interval(centre, variance, df, confidence, range_of)
+
+
+class _Items(NamedTuple):
+    shared: float
+    variance: float
+    different: int
+    shift: float
+
+
+def _items_of(stratum: SeedStratum, num_seeds: int) -> _Items:
+    """What the items of one group add: the mean covariance of two seeds, the items' own variance, and the pull of pseudo-items."""
+    sums: dict[str, float] = {}
+    totals: dict[str, tuple[float, int]] = {}
+    squares = 0.0
+    for keys, values in stratum.by_seed:
+        influence = stratum.weight * (values - values.mean()) / (num_seeds * len(values))
+        squares += float((influence**2).sum())
+        for key, part, value in zip(keys, influence.tolist(), values.tolist(), strict=True):
+            sums[key] = sums.get(key, 0.0) + part
+            total, count = totals.get(key, (0.0, 0))
+            totals[key] = (total + value, count + 1)
+    n = len(sums)
+    v_item = math.fsum(one**2 for one in sums.values()) * (n / (n - 1) if n > 1 else 1.0)
+    shared = (math.fsum(one**2 for one in sums.values()) - squares) * num_seeds / (num_seeds - 1)
+    if stratum.bounds is None:
+        return _Items(shared, v_item, n, 0.0)
+    means = np.array([total / count for total, count in totals.values()])
+    padded = stratum.bounds.pad(means)
+    floor = stratum.weight**2 * float(padded.var()) / len(padded)
+    return _Items(shared, max(v_item, floor), n, stratum.weight * float(padded.mean() - means.mean()))
+
+
 def _satterthwaite(variance: float, terms: Sequence[tuple[float, int]]) -> float:
     denominator = sum(term**2 / df for term, df in terms)
     return variance**2 / denominator if denominator > 0 else math.inf
@@ -110,3 +176,26 @@ def _signs(num_seeds: int) -> NDArray[np.float64]:
         return np.array(list(itertools.product([1.0, -1.0], repeat=num_seeds)))
     drawn = np.random.default_rng(num_seeds).choice([1.0, -1.0], size=(_NUM_RANDOM_FLIPS, num_seeds))
     return np.concatenate([np.ones((1, num_seeds)), drawn])
+
+
+class Components(NamedTuple):
+    """Standard deviations of a contrast: between seeds (its true value), and between items."""
+
+    seed_sd: float
+    item_sd: float
+
+
+def components(values: NDArray[np.float64]) -> Components:
+    """Method-of-moments estimates from seeds (rows) that share their items (columns), neither below 0.
+
+    The seeds' part is what is left of the spread of seed means after that of the residual.
+    """
+    num_seeds, n = values.shape
+    assert num_seeds >= 2, f"components needs at least two seeds, got {num_seeds}"
+    assert n >= 2, f"components needs at least two items, got {n}"
+    seed_means, item_means = values.mean(axis=1), values.mean(axis=0)
+    residual = values - seed_means[:, None] - item_means[None, :] + values.mean()
+    of_residual = float((residual**2).sum()) / ((num_seeds - 1) * (n - 1))
+    of_seeds = max(0.0, float(seed_means.var(ddof=1)) - of_residual / n)
+    # Items keep their share of the residual: it shrinks with n like theirs.
+    return Components(math.sqrt(of_seeds), math.sqrt(float(item_means.var(ddof=1))))

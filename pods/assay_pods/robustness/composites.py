@@ -1,24 +1,24 @@
-"""Figures that are not the mean of one number per item: worst group, cue effect over core margin, generated text."""
+"""Figures that are not the mean of one number per item: worst group, ratios of effects, generated text, unequal lengths."""
 
-import math
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
-from assay_pods.common.stats import Values, bootstrap, seed_from, wilson
-from assay_pods.robustness.estimates import PROPORTION, Estimate, ItemValues, Level, estimate
-from assay_pods.robustness.metrics import Renders, core_margin, cue_effect
+from assay_pods.common.stats import Values, bootstrap, seed_from
+from assay_pods.robustness.estimates import FA_RELATIONS, PROPORTION, Estimate, Level, estimate
+from assay_pods.robustness.item_values import ItemValues
+from assay_pods.robustness.renders import Renders, core_margin, cue_effect, heldout_cue_effect
 
-MIN_GROUP_SIZE = 30
-_GROUP_RELATIONS = ("aligned", "conflicting", "neutral")
+DISAGREEMENT = 0.05
+"""From this difference on, accuracy by sum and by mean over tokens are said to disagree."""
+_LENGTH_RELATIONS = ("aligned", "conflicting", "neutral", "in_slice", "out_slice", "unseen_slice")
 
 DESCRIPTIONS = (
     {
         "name": "worstGroup",
-        "definition": f"Lowest accuracy over relation x class of the right answer, only groups of {MIN_GROUP_SIZE} items or more."
-        " The least of several noisy accuracies lies below the least true one; the interval is simultaneous over the groups (Bonferroni).",
+        "definition": "Lowest accuracy over relation x class of the right answer, only groups of 30 items or more."
+        " The least of several noisy accuracies lies below the least true one; the interval is simultaneous over the groups"
+        " (Bonferroni), a bootstrap of the minimum over items stands beside it.",
         "range": [0.0, 1.0],
         "unit": "share",
         "direction": "higher is better",
@@ -35,12 +35,21 @@ DESCRIPTIONS = (
         "nothing": None,
     },
     {
+        "name": "variantTransfer",
+        "definition": "E with a wording of the cue that was never trained, over E with the trained one; only where the latter excludes 0.",
+        "range": None,
+        "unit": "ratio",
+        "direction": "0 is robust",
+        "citation": "own definition",
+        "nothing": None,
+    },
+    {
         "name": "generation",
-        "definition": "Share of greedily generated answers that pass the item's checker.",
+        "definition": "Scores of greedily generated answers: exact (or strict and loose) by the item's checker, f1 over tokens.",
         "range": [0.0, 1.0],
         "unit": "share",
         "direction": "higher is better",
-        "citation": "Wilson 1927, JASA 22:209 (interval)",
+        "citation": "Wilson 1927, JASA 22:209 (interval); Rajpurkar et al. 2016, arXiv 1606.05250 (f1)",
         "nothing": None,
     },
     {
@@ -55,53 +64,36 @@ DESCRIPTIONS = (
 )
 
 
-def worst_group(renders: Renders, level: Level) -> dict[str, Any] | None:
-    """The lowest accuracy over groups that are large enough, with the name of the group; None without such a group."""
-    groups = {name: values for name, values in _groups(renders).items() if min(map(len, values.by_seed.values())) >= MIN_GROUP_SIZE}
-    if not groups:
-        return None
-    simultaneous = 1 - (1 - level.confidence) / len(groups)
-    found = {name: estimate(values, PROPORTION, Level(simultaneous, f"{level.salt}/{name}")) for name, values in groups.items()}
-    name = min(sorted(found), key=lambda group: found[group].value or 0.0)
-    low = min(one.low for one in found.values() if one.low is not None)
-    high = min(one.high for one in found.values() if one.high is not None)
-    worst = found[name]
-    return {"group": name, "groups": len(groups)} | Estimate(
-        worst.value, low, high, worst.n, worst.seeds, "simultaneous-" + worst.method
-    ).document()
-
-
-def _groups(renders: Renders) -> dict[str, ItemValues]:
-    groups: dict[str, ItemValues] = {}
-    for relation in _GROUP_RELATIONS:
-        values = renders.score(relation)
-        keys = {key for items in values.by_seed.values() for key in items}
-        for name in sorted({renders.classes.get(key, "") for key in keys}):
-            members = {
-                seed: {key: value for key, value in items.items() if renders.classes.get(key, "") == name}
-                for seed, items in values.by_seed.items()
-            }
-            groups[f"{relation}/{name}" if name else relation] = ItemValues(members)
-    return groups
-
-
 def cue_to_core(renders: Renders, level: Level) -> Estimate | None:
-    """E / C, or None where C's interval is not above 0.
-
-    One seed: BCa bootstrap of the ratio of paired sums. More seeds: the two-way interval of the linearised ratio.
-    """
-    core, cue = core_margin(renders), cue_effect(renders)
+    """E / C, or None where C's interval is not above 0."""
+    core = core_margin(renders)
     bounded_below = estimate(core, None, level)
     if bounded_below.value is None or bounded_below.low is None or bounded_below.low <= 0:
         return None
-    cues, cores = cue.arrays(), core.arrays()
-    ratio = float(np.mean([array.mean() for array in cues]) / np.mean([array.mean() for array in cores]))
-    if len(cores) == 1:
-        drawn = bootstrap([cues[0], cores[0]], _ratio, level.confidence, seed_from(level.salt, "cueToCore"))
+    return ratio_of(cue_effect(renders), core, Level(level.confidence, f"{level.salt}/cueToCore"))
+
+
+def variant_transfer(renders: Renders, level: Level) -> Estimate | None:
+    """E on the held-out wording over E on the trained one; None where either was not scored or the latter may be 0."""
+    held_out, trained = heldout_cue_effect(renders), cue_effect(renders)
+    if held_out.empty or not estimate(trained, None, level).excludes(0.0):
+        return None
+    return ratio_of(*held_out.common(trained), Level(level.confidence, f"{level.salt}/variantTransfer"))
+
+
+def ratio_of(above: ItemValues, below: ItemValues, level: Level) -> Estimate:
+    """A ratio of means over the same items.
+
+    One seed: BCa bootstrap of the ratio of paired sums. More seeds: the two-way interval of the linearised ratio.
+    """
+    tops, bottoms = above.arrays(), below.arrays()
+    mean_below = float(np.mean([array.mean() for array in bottoms]))
+    ratio = float(np.mean([array.mean() for array in tops])) / mean_below
+    if len(bottoms) == 1:
+        drawn = bootstrap([tops[0], bottoms[0]], _ratio, level.confidence, seed_from(level.salt))
         interval, method = (drawn.percentile, "percentile") if drawn.bca is None else (drawn.bca, "bca")
-        return Estimate(ratio, interval.low, interval.high, core.num_items, 1, method)
-    mean_core = bounded_below.value
-    linear = cue.combine(core, lambda effect, margin: ratio + (effect - ratio * margin) / mean_core)
+        return Estimate(ratio, interval.low, interval.high, below.num_items, 1, method)
+    linear = above.combine(below, lambda top, bottom: ratio + (top - ratio * bottom) / mean_below)
     whole = estimate(linear, None, level)
     return Estimate(ratio, whole.low, whole.high, whole.n, whole.seeds, f"linearised-{whole.method}")
 
@@ -110,40 +102,44 @@ def _ratio(effect: Values, margin: Values, axis: int = -1) -> Any:
     return effect.mean(axis=axis) / margin.mean(axis=axis)
 
 
-def length_check(items: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+def length_check(renders: Renders, unequal: int, rows: int) -> dict[str, Any] | None:
     """Where the two answers of test items differ in token count: how often, and the accuracy by mean instead of sum.
 
     Returns:
-        None where all counts are equal; sums and means then agree on every item.
+        None where all counts are equal; sums and means then agree on every item. `disagreeing` names the relations in which
+        the two differ by more than a twentieth.
     """
-    rows = [item for item in items if item["split"] == "test" and item["relation"] in _GROUP_RELATIONS]
-    unequal = sum(item["tokensChosen"] != item["tokensRejected"] for item in rows)
     if unequal == 0:
         return None
-    by_mean: dict[str, list[float]] = {}
-    for item in rows:
-        margin = item["logprobChosen"] / max(1, item["tokensChosen"]) - item["logprobRejected"] / max(1, item["tokensRejected"])
-        by_mean.setdefault(item["relation"], []).append(1.0 if margin > 0 else 0.5 if margin == 0 else 0.0)
-    means = {relation: sum(scores) / len(scores) for relation, scores in sorted(by_mean.items())}
-    return {"unequalItems": unequal, "items": len(rows), "accuracyByMean": means}
+    means = {relation: _mean(renders.by_token.get(relation)) for relation in _LENGTH_RELATIONS}
+    sums = {relation: _mean(renders.choice(relation)) for relation in _LENGTH_RELATIONS}
+    by_mean = {relation: mean for relation, mean in means.items() if mean is not None}
+    differing = [relation for relation, mean in by_mean.items() if abs(mean - (sums[relation] or 0.0)) > DISAGREEMENT]
+    by_sum = {relation: sums[relation] for relation in by_mean}
+    return {"unequalItems": unequal, "items": rows, "accuracyByMean": by_mean, "accuracyBySum": by_sum, "disagreeing": differing}
 
 
-def generation_estimate(documents: Sequence[Mapping[str, Any] | None], level: Level) -> dict[str, Any] | None:
-    """Share of generated answers that pass their checker, from the counts of each seed; None where nothing was generated.
-
-    One seed: Wilson. More: a t-interval over seed shares whose variance is at least that of the items of one seed,
-    because seeds may share their items.
-    """
-    counts = [(int(one["passed"]), int(one["items"])) for one in documents if one is not None and int(one["items"]) > 0]
-    if not counts:
+def _mean(values: ItemValues | None) -> float | None:
+    if values is None or values.empty:
         return None
-    relation = next(one["relation"] for one in documents if one is not None)
-    shares, n = np.array([passed / items for passed, items in counts]), min(items for _, items in counts)
-    value = float(shares.mean())
-    if len(counts) == 1:
-        interval, method = wilson(counts[0][0], n, level.confidence), "wilson"
-        return {"relation": relation} | Estimate(value, interval.low, interval.high, n, 1, method).document()
-    centre = (value * n + 2) / (n + 4)
-    items_variance, seeds_variance = centre * (1 - centre) / (n + 4), float(shares.var(ddof=1)) / len(counts)
-    half = float(stats.t.ppf((1 + level.confidence) / 2, len(counts) - 1)) * math.sqrt(max(items_variance, seeds_variance))
-    return {"relation": relation} | Estimate(value, max(0.0, value - half), min(1.0, value + half), n, len(counts), "seed-t").document()
+    return float(np.mean([array.mean() for array in values.arrays()]))
+
+
+def text_scores(renders: Renders, level: Level) -> dict[str, dict[str, Any]]:
+    """Mean scores of generated text by relation: `{"neutral": {"exact": {...}}}`; f1 by bootstrap, pass or fail by Wilson."""
+    found: dict[str, dict[str, Any]] = {}
+    for score, by_relation in renders.generated.items():
+        for relation, values in by_relation.items():
+            bounds = None if score == "f1" else PROPORTION
+            one = estimate(values, bounds, Level(level.confidence, f"{level.salt}/{score}/{relation}"))
+            if one.value is not None:
+                found.setdefault(relation, {})[score] = _within_shares(one).document()
+    order = (*FA_RELATIONS, "in_slice", "out_slice", "unseen_slice")
+    return {relation: found[relation] for relation in order if relation in found}
+
+
+def _within_shares(one: Estimate) -> Estimate:
+    """The ends of a t-interval or a bootstrap cut to what a share can be."""
+    if one.low is None or one.high is None:
+        return one
+    return Estimate(one.value, max(0.0, one.low), min(1.0, one.high), one.n, one.seeds, one.method, one.bootstrap)

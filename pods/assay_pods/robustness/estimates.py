@@ -1,18 +1,22 @@
 """From scored items to estimates with intervals."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from assay_pods.common.context import BadInputError
-from assay_pods.common.stats import Bounds, Interval, Values, bootstrap, bounded_mean, seed_from, wilson
-from assay_pods.common.stats_seeds import nested, two_way
+from assay_pods.common.stats import Bounds, Interval, Stratum, Values, bootstrap, bounded_mean, seed_from, stratified_mean, wilson
+from assay_pods.common.stats_seeds import SeedStratum, clustered, two_way
+from assay_pods.robustness.item_values import Measured, Strata, Term
 from assay_pods.robustness.records import RELATIONS as RENDERS
 
 CONFIDENCE = 0.95
+DN_RELATIONS = ("in_slice", "out_slice", "unseen_slice")
+FA_RELATIONS = tuple(relation for relation in RENDERS if relation not in DN_RELATIONS)
 RELATIONS = (*RENDERS, "prompt_blind")
+
+Shown = Mapping[str, list[float] | None] | None
 
 # Pseudo-items of each kind of per-item value (see `stats.bounded_mean`): four in all beside two proportions or one, and one
 # pair for each paired difference that enters.
@@ -57,71 +61,23 @@ class Estimate:
         return fields if self.bootstrap is None else fields | {"bootstrap": dict(self.bootstrap)}
 
 
-@dataclass(frozen=True, slots=True)
-class ItemValues:
-    """One number per seed and item. Sums and differences pair by seed and item, and refuse items that do not match."""
-
-    by_seed: Mapping[int, Mapping[str, float]]
-
-    def combine(self, other: "ItemValues", function: Callable[[float, float], float]) -> "ItemValues":
-        """Applies a function to the two numbers of each seed and item."""
-        if self.by_seed.keys() != other.by_seed.keys():
-            seeds = f"{sorted(self.by_seed)} and {sorted(other.by_seed)}"
-            raise BadInputError("ITEMS_MISMATCH", f"wanted the same seeds on both sides, got {seeds}")
-        combined: dict[int, dict[str, float]] = {}
-        for seed, mine in self.by_seed.items():
-            theirs = other.by_seed[seed]
-            if mine.keys() != theirs.keys():
-                example = sorted(mine.keys() ^ theirs.keys())[0]
-                raise BadInputError("ITEMS_MISMATCH", f"wanted each item on both sides, got {example!r} on one side only (seed {seed})")
-            combined[seed] = {key: function(value, theirs[key]) for key, value in mine.items()}
-        return ItemValues(combined)
-
-    def __add__(self, other: "ItemValues") -> "ItemValues":
-        """Sum per seed and item."""
-        return self.combine(other, lambda a, b: a + b)
-
-    def __sub__(self, other: "ItemValues") -> "ItemValues":
-        """Difference per seed and item."""
-        return self.combine(other, lambda a, b: a - b)
-
-    def scaled(self, factor: float) -> "ItemValues":
-        """Every number times the factor."""
-        return ItemValues({seed: {key: factor * value for key, value in items.items()} for seed, items in self.by_seed.items()})
-
-    @property
-    def num_items(self) -> int:
-        """How many different items there are over all seeds."""
-        return len({key for items in self.by_seed.values() for key in items})
-
-    @property
-    def crossed(self) -> bool:
-        """Whether every seed has the same items."""
-        return len({frozenset(items) for items in self.by_seed.values()}) <= 1
-
-    def arrays(self) -> list[Values]:
-        """The numbers of each seed, in the order of seeds and of item keys."""
-        return [np.array([items[key] for key in sorted(items)], dtype=np.float64) for _, items in sorted(self.by_seed.items())]
-
-    def seed_means(self) -> dict[int, float | None]:
-        """The mean of each seed; None for a seed without items."""
-        return {seed: float(np.mean(list(items.values()))) if items else None for seed, items in sorted(self.by_seed.items())}
-
-
-def estimate(values: ItemValues, bounds: Bounds | None, level: Level) -> Estimate:
+def estimate(values: Measured, bounds: Bounds | None, level: Level) -> Estimate:
     """The mean over seeds and items with its interval.
 
-    One seed: over items, for this checkpoint: Wilson for a proportion, adjusted Wald (Bonett and Price) for a paired
-    difference, BCa bootstrap for nats. Two seeds or more: the two-way interval over seeds and items.
+    One seed: over items, for this checkpoint: Wilson for a proportion, adjusted Wald for a paired difference (Bonett and
+    Price) and for groups of different items (Agresti and Caffo), BCa bootstrap for nats. Two seeds or more: over seeds and
+    items, which are crossed where all seeds have the same items.
 
     Args:
-        values: one number per seed and item.
-        bounds: the range of the numbers; None for nats.
+        values: one number per seed and item, or groups of such with weights.
+        bounds: the range of the numbers; None for nats. Groups bring their own.
         level: confidence and salt.
     """
+    if isinstance(values, Strata):
+        return _of_strata(values, level)
     arrays = values.arrays()
     n, num_seeds = values.num_items, len(arrays)
-    if n == 0 or any(len(array) == 0 for array in arrays):
+    if values.empty:
         return Estimate(None, None, None, n, num_seeds, "none")
     value = float(np.mean([float(array.mean()) for array in arrays]))
     if num_seeds == 1:
@@ -129,14 +85,36 @@ def estimate(values: ItemValues, bounds: Bounds | None, level: Level) -> Estimat
     elif values.crossed:
         found, method, shown = two_way(np.stack(arrays), level.confidence, bounds), "two-way-t", None
     else:
-        found, method, shown = nested(arrays, level.confidence, bounds), "seed-t", None
+        found, method, shown = clustered([_over_seeds(Term(1.0, values, bounds))], level.confidence), "clustered-t", None
+    return _around(value, found, (n, num_seeds, method, shown))
+
+
+def _of_strata(values: Strata, level: Level) -> Estimate:
+    n = sum(term.values.num_items for term in values.terms)
+    num_seeds = len(values.terms[0].values.by_seed) if values.terms else 0
+    if values.empty:
+        return Estimate(None, None, None, n, num_seeds, "none")
+    value = float(np.mean([mean for mean in values.seed_means().values() if mean is not None]))
+    if num_seeds == 1:
+        found = stratified_mean([Stratum(term.weight, term.values.arrays()[0], term.bounds) for term in values.terms], level.confidence)
+        return _around(value, found, (n, 1, "stratified-wald", None))
+    return _around(value, clustered([_over_seeds(term) for term in values.terms], level.confidence), (n, num_seeds, "clustered-t", None))
+
+
+def _over_seeds(term: Term) -> SeedStratum:
+    columns = [(column.keys, column.values) for _, column in sorted(term.values.by_seed.items())]
+    return SeedStratum(term.weight, columns, term.bounds)
+
+
+def _around(value: float, found: Interval, about: tuple[int, int, str, Shown]) -> Estimate:
+    """The estimate; rounding may put the mean of equal numbers a hair outside an interval of width zero."""
+    n, seeds, method, shown = about
     if found.low is None or found.high is None:
-        return Estimate(value, None, None, n, num_seeds, method, shown)
-    # Rounding may put the mean of equal numbers a hair outside an interval of width zero.
-    return Estimate(value, min(found.low, value), max(found.high, value), n, num_seeds, method, shown)
+        return Estimate(value, None, None, n, seeds, method, shown)
+    return Estimate(value, min(found.low, value), max(found.high, value), n, seeds, method, shown)
 
 
-def _over_items(array: Values, bounds: Bounds | None, level: Level) -> tuple[Interval, str, dict[str, list[float] | None] | None]:
+def _over_items(array: Values, bounds: Bounds | None, level: Level) -> tuple[Interval, str, Shown]:
     if bounds == PROPORTION:
         return wilson(float(array.sum()), len(array), level.confidence), "wilson", None
     drawn = bootstrap([array], np.mean, level.confidence, seed_from(level.salt))

@@ -1,86 +1,112 @@
 """The cells of the report: figures of one method at one rate, and the verdict that says whether they may be read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from assay_pods.robustness.composites import cue_to_core, generation_estimate, length_check, worst_group
+from assay_pods.robustness.composites import cue_to_core, length_check, text_scores, variant_transfer
 from assay_pods.robustness.estimates import Estimate, Level
-from assay_pods.robustness.metrics import DERIVED_METRICS, GROUP_METRICS, Metric, Subject
-from assay_pods.robustness.report_controls import CORE_NOT_LEARNED, Control, Gate, prompt_blind
-from assay_pods.robustness.report_inputs import BASE, Cell, Experiment
+from assay_pods.robustness.generation_counts import generation_estimate
+from assay_pods.robustness.metrics import Metric, derived_metrics, group_metrics
+from assay_pods.robustness.renders import Subject
+from assay_pods.robustness.report_controls import CORE_NOT_LEARNED, Control, Gate, GateKey, prompt_blind
+from assay_pods.robustness.report_families import BASE, START, Cell, Family
+from assay_pods.robustness.worst_group import worst_group
 
-DERIVED_NAMES = (*(metric.name for metric in DERIVED_METRICS), "cueToCore", "worstGroup")
+UNREADABLE = ("INCOMPLETE", "CORE_NOT_LEARNED", "CONTROL_FAILED")
+NO_CLAIM = (*UNREADABLE, "SCORES_DISAGREE")
 
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """All that a verdict rests on beside the cell itself."""
+    """All that a verdict rests on beside the cell itself, for one family."""
 
-    experiment: Experiment
-    gates: Mapping[str, Gate]
+    family: Family
+    gates: Mapping[GateKey, Gate]
     controls: tuple[Control, ...]
     level: Level
+    num_cells: int
+    """Of the whole experiment: checks that every cell must pass hold for all of them together."""
 
-    def control(self, kind: str, method: str | None = None) -> list[Control]:
-        """The controls of one kind, of one method or of all."""
-        return [one for one in self.controls if one.kind == kind and method in (None, one.method)]
+    def control(self, kind: str, cell: Cell | None = None) -> list[Control]:
+        """The controls of one kind, of one cell's method and learning rate or of all."""
+        return [one for one in self.controls if one.kind == kind and (cell is None or (one.method, one.learning_rate) == _gate_key(cell))]
+
+
+def _gate_key(cell: Cell) -> GateKey:
+    return (cell.method, cell.key.learning_rate)
+
+
+def derived_names(narrow: bool) -> tuple[str, ...]:
+    """The fields of a cell that are null where its figures may not be read."""
+    composed = () if narrow else ("cueToCore", "variantTransfer")
+    return (*(metric.name for metric in derived_metrics(narrow)), *composed, "worstGroup")
 
 
 def trained_cell(judge: Judge, cell: Cell) -> dict[str, Any]:
     """The block of one trained cell."""
-    level = Level(judge.level.confidence, f"{judge.level.salt}/{cell.method}/{cell.rate}")
-    subject = _subject(judge.experiment, cell)
-    derived = {metric.name: metric.estimate(subject, level) for metric in DERIVED_METRICS} if cell.complete else {}
-    verdict, reason = _verdict(judge, cell, derived)
-    shown: dict[str, Any] = {"method": cell.method, "spuriousness": cell.rate, "verdict": verdict, "reason": reason}
-    shown |= _facts(cell, level)
-    if verdict in ("INCOMPLETE", "CORE_NOT_LEARNED", "CONTROL_FAILED"):
-        return shown | dict.fromkeys(DERIVED_NAMES)
-    ratio = cue_to_core(subject.own, level)
+    narrow = judge.family.narrow
+    level = Level(judge.level.confidence, f"{judge.level.salt}/{cell.name}")
+    subject = _subject(judge.family, cell)
+    derived = {metric.name: metric.estimate(subject, level) for metric in derived_metrics(narrow)} if cell.complete else {}
+    facts = _facts(cell, narrow, level)
+    verdict, reason = _verdict(judge, cell, (derived, facts["unequalLengths"]))
+    shown = cell.identity() | {"verdict": verdict, "reason": reason} | facts
+    if verdict in UNREADABLE:
+        return shown | dict.fromkeys(derived_names(narrow))
     shown |= {name: None if one is None else one.document() for name, one in derived.items()}
-    return shown | {"cueToCore": None if ratio is None else ratio.document(), "worstGroup": worst_group(subject.own, level)}
+    if not narrow:
+        ratios = {"cueToCore": cue_to_core(subject.own, level), "variantTransfer": variant_transfer(subject.own, level)}
+        shown |= {name: None if one is None else one.document() for name, one in ratios.items()}
+    return shown | {"worstGroup": worst_group(subject.own, level)}
 
 
-def base_block(judge: Judge) -> dict[str, Any] | None:
-    """The block of the untrained base, or None where it was not planned."""
-    cell = judge.experiment.find(BASE, None)
+def untrained_cell(judge: Judge, method: str) -> dict[str, Any] | None:
+    """The block of the untrained base or of the start model, or None where it was not planned."""
+    cell, narrow = judge.family.find(method, None), judge.family.narrow
     if cell is None:
         return None
-    level = Level(judge.level.confidence, f"{judge.level.salt}/base")
-    shown = _facts(cell, level) | {"coreGate": judge.gates[BASE].document()}
+    level = Level(judge.level.confidence, f"{judge.level.salt}/{method.lower()}")
+    shown = cell.identity() | _facts(cell, narrow, level) | {"coreGate": judge.gates[method, None].document()}
+    wanted = ("gap", "coreMargin", "marginGap") if narrow else ("gap", "coreMargin", "cueEffect")
     if not cell.complete:
-        return shown | dict.fromkeys(("gap", "coreMargin", "cueEffect", "worstGroup"))
+        return shown | dict.fromkeys((*wanted, "worstGroup"))
     subject = Subject(cell.renders("test"))
-    for metric in DERIVED_METRICS:
-        if metric.name in ("gap", "coreMargin", "cueEffect"):
+    for metric in derived_metrics(narrow):
+        if metric.name in wanted:
             found = metric.estimate(subject, level)
             shown[metric.name] = None if found is None else found.document()
     return shown | {"worstGroup": worst_group(subject.own, level)}
 
 
-def _subject(experiment: Experiment, cell: Cell) -> Subject:
-    control, base = experiment.find(cell.method, 0.0), experiment.find(BASE, None)
-    at_zero = control.renders("test") if control is not None and control.complete and cell.rate != 0.0 else None
+def _subject(family: Family, cell: Cell) -> Subject:
+    control, base = family.control_of(cell), family.find(BASE, None)
+    own_control = cell.rate == 0.0 and cell.key.variant is None
+    at_zero = control.renders("test") if control is not None and control.complete and not own_control else None
     return Subject(cell.renders("test"), at_zero, base.renders("test") if base is not None and base.complete else None)
 
 
-def _facts(cell: Cell, level: Level) -> dict[str, Any]:
+def _facts(cell: Cell, narrow: bool, level: Level) -> dict[str, Any]:
     renders = cell.renders("test")
     results = [run.result for run in cell.runs]
-    groups = {metric.name: _group(metric, Subject(renders), level) for metric in GROUP_METRICS} if cell.runs else {}
+    groups = {metric.name: _group(metric, Subject(renders), level) for metric in group_metrics(narrow)} if cell.runs else {}
+    counted = (sum(run.table.unequal for run in cell.runs), sum(run.table.tested for run in cell.runs))
+    by_seed = ("in_slice", "out_slice", "unseen_slice") if narrow else ("aligned", "conflicting", "neutral")
     return {
         "seeds": [run.seed for run in cell.runs],
+        "primaryScore": "generatedText" if cell.by_text else "forcedChoice",
         "groups": groups,
         "generation": generation_estimate([result.get("generation") for result in results], level),
-        "unequalLengths": length_check([item for run in cell.runs for item in run.items]),
+        "generated": text_scores(renders, level),
+        "unequalLengths": length_check(renders, *counted) if cell.runs else None,
+        "learningRates": [result.get("learningRate") for result in results],
+        "curve": [result.get("curve") for result in results if result.get("curve")],
         "realisedRho": [result.get("realisedRho") for result in results],
         "trainLoss": [result.get("trainLoss") for result in results],
         "tokens": sum(int(result.get("tokens") or 0) for result in results),
         "steps": sum(int(result.get("steps") or 0) for result in results),
         "perSeed": [
-            {"seed": seed} | {relation: renders.score(relation).seed_means()[seed] for relation in ("aligned", "conflicting", "neutral")}
-            for seed in renders.seeds
+            {"seed": seed} | {relation: renders.score(relation).seed_means()[seed] for relation in by_seed} for seed in renders.seeds
         ],
         "warnings": sorted({warning for result in results for warning in result.get("warnings") or []}),
         "seconds": {name: sum(float((result.get("seconds") or {}).get(name, 0.0)) for result in results) for name in ("wall", "cpu")},
@@ -92,20 +118,24 @@ def _group(metric: Metric, subject: Subject, level: Level) -> dict[str, Any] | N
     return None if found is None or found.value is None else found.document()
 
 
-def _verdict(judge: Judge, cell: Cell, derived: Mapping[str, Estimate | None]) -> tuple[str, str]:
-    gate = judge.gates[cell.method]
+Found = tuple[Mapping[str, Estimate | None], Mapping[str, Any] | None]
+"""The derived estimates of a cell, and its check of unequal lengths."""
+
+
+def _verdict(judge: Judge, cell: Cell, found: Found) -> tuple[str, str]:
+    gate = judge.gates[_gate_key(cell)] if _gate_key(cell) in judge.gates else Gate(judge.family, *_gate_key(cell), None, None)
     if cell.missing:
         return "INCOMPLETE", "; ".join(f"seed {one.seed}: {one.reason}" for one in cell.missing)
     if gate.learned is None:
-        return "INCOMPLETE", f"the control of {cell.method} at rho = 0 has no full result, so whether the core was learned is not known"
+        return "INCOMPLETE", f"the control of {gate.name} at rho = 0 has no full result, so whether the core was learned is not known"
     if not gate.learned:
         return "CORE_NOT_LEARNED", CORE_NOT_LEARNED
-    return _control_verdict(judge, cell) or _effect_verdict(judge, cell, derived)
+    return _control_verdict(judge, cell) or _length_verdict(found[1]) or _effect_verdict(judge, cell, found[0])
 
 
 def _control_verdict(judge: Judge, cell: Cell) -> tuple[str, str] | None:
     # A method without a positive control of its own stands on that of another: its cells are shown to be able to show an effect.
-    needed = judge.control("RATE_ZERO", cell.method) + (judge.control("RATE_ONE", cell.method) or judge.control("RATE_ONE"))
+    needed = judge.control("RATE_ZERO", cell) + (judge.control("RATE_ONE", cell) or judge.control("RATE_ONE"))
     if judge.control("UNTRAINED_BASE")[0].passed is None:
         return "INCOMPLETE", "the untrained base has no full result"
     for control in needed:
@@ -118,24 +148,37 @@ def _control_verdict(judge: Judge, cell: Cell) -> tuple[str, str] | None:
 
 
 def _blind_verdict(judge: Judge, cell: Cell) -> tuple[str, str] | None:
-    family = len(judge.experiment.cells)
-    base = judge.experiment.find(BASE, None)
-    for name, one in (("the base", base), (cell.method, cell)):
-        if one is None:
+    named = (("the base", judge.family.find(BASE, None)), ("the start model", judge.family.find(START, None)), (cell.method, cell))
+    for name, one in named:
+        if one is None or not one.runs:
             continue
-        blind = prompt_blind(one.renders("test"), judge.level, family)
+        blind = prompt_blind(one.renders("test"), judge.level, judge.num_cells)
         if blind.excludes(0.5):
             return "CONTROL_FAILED", f"{name} tells right from wrong answers after another item's prompt: {_said(blind)}, wanted .5 inside"
     return None
 
 
+def _length_verdict(lengths: Mapping[str, Any] | None) -> tuple[str, str] | None:
+    differing: Sequence[str] = [] if lengths is None else lengths["disagreeing"]
+    if lengths is None or not differing:
+        return None
+    pairs = [f"{name} {lengths['accuracyBySum'][name]:.2f} by sum, {lengths['accuracyByMean'][name]:.2f} by mean" for name in differing]
+    return "SCORES_DISAGREE", f"answers differ in token count and forced choice depends on it ({'; '.join(pairs)}): no claim rests on it"
+
+
 def _effect_verdict(judge: Judge, cell: Cell, derived: Mapping[str, Estimate | None]) -> tuple[str, str]:
     own, adjusted, against_base = derived["gap"], derived["controlAdjustedGap"], derived["baseAdjustedGap"]
     assert own is not None and against_base is not None, "the gap and the base were checked before"
-    if cell.rate == 0.0:
-        return "NO_DIFFERENCE_SHOWN", f"negative control: no gap shown at this size, {_said(own)}"
-    assert adjusted is not None, "the control at rho = 0 was checked before"
-    if judge.control("UNTRAINED_BASE")[0].passed is False and own.excludes(0.0) and not against_base.excludes(0.0):
+    if adjusted is None:
+        assert cell.rate == 0.0, "the control at rho = 0 was checked before"
+        found = (
+            "negative control: the gap that others are read against"
+            if judge.family.narrow
+            else "negative control: no gap shown at this size"
+        )
+        return "NO_DIFFERENCE_SHOWN", f"{found}, {_said(own)}"
+    base_leans = any(control.shown["gap"].excludes(0.0) for control in judge.control("UNTRAINED_BASE") if "gap" in control.shown)
+    if base_leans and own.excludes(0.0) and not against_base.excludes(0.0):
         return "BASE_EXPLAINS_GAP", f"the base's own bias explains the gap: G - G_base = {_said(against_base)}"
     if not adjusted.excludes(0.0):
         return "NO_DIFFERENCE_SHOWN", f"no effect of the correlation shown at this size: G(rho) - G(0) = {_said(adjusted)}"

@@ -5,21 +5,27 @@ from dataclasses import dataclass
 from typing import Any
 
 from assay_pods.robustness.estimates import DIFFERENCE, MEAN_OF_TWO, PROPORTION, Estimate, Level, estimate
-from assay_pods.robustness.metrics import Renders, balanced, cue_effect, gap
-from assay_pods.robustness.report_inputs import BASE, Cell, Experiment
+from assay_pods.robustness.item_values import Measured
+from assay_pods.robustness.renders import Renders, balanced_of, cue_effect, gap_of, slice_margin_gap
+from assay_pods.robustness.report_families import BASE, START, Cell, Family
 
 CORE_CHANCE = 0.5
 CORE_COMPARABLE = 0.75
 CORE_NOT_LEARNED = "core not learned: robustness undefined"
+
+GateKey = tuple[str, float | None]
+"""Method and learning rate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
     """Whether a method's rho = 0 control can do the task at all, on validation items."""
 
+    family: Family
     method: str
+    learning_rate: float | None
     estimate: Estimate | None
-    neutral: Estimate | None
+    beside: Estimate | None
 
     @property
     def learned(self) -> bool | None:
@@ -33,26 +39,28 @@ class Gate:
         """Whether the core is firm enough for a comparison of methods to be thinkable."""
         return self.learned is True and self.estimate is not None and self.estimate.low is not None and self.estimate.low > CORE_COMPARABLE
 
+    @property
+    def name(self) -> str:
+        """The method, with its learning rate where several were trained."""
+        return self.method if self.learning_rate is None else f"{self.method} (learning rate {self.learning_rate:g})"
+
     def document(self) -> dict[str, Any]:
         """As the report writes it."""
-        shown = {"method": self.method, "estimate": None if self.estimate is None else self.estimate.document()}
-        neutral = None if self.neutral is None or self.neutral.value is None else self.neutral.document()
-        return shown | {"neutral": neutral, "passed": self.learned is True, "comparable": self.comparable, "reason": self._reason()}
+        shown: dict[str, Any] = {"task": self.family.task, "artifact": self.family.artifact, "method": self.method}
+        shown |= {"variant": None, "learningRate": self.learning_rate}
+        shown["estimate"] = None if self.estimate is None else self.estimate.document()
+        beside = None if self.beside is None or self.beside.value is None else self.beside.document()
+        shown["unseenSlice" if self.family.narrow else "neutral"] = beside
+        return shown | {"passed": self.learned is True, "comparable": self.comparable, "reason": self._reason()}
 
     def _reason(self) -> str:
         if self.learned is None:
-            return (
-                "not measured: the control at rho = 0 has no full result"
-                if self.method != BASE
-                else "not measured: the base has no full result"
-            )
+            what = {BASE: "the base", START: "the start model"}.get(self.method, "the control at rho = 0")
+            return f"not measured: {what} has no full result"
         if not self.learned:
             return CORE_NOT_LEARNED
-        return (
-            "core learned"
-            if self.comparable
-            else f"core learned, but not firmly (lower bound at most {CORE_COMPARABLE}): no comparison of methods"
-        )
+        weak = f"core learned, but not firmly (lower bound at most {CORE_COMPARABLE}): no comparison of methods"
+        return "core learned" if self.comparable else weak
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,58 +68,81 @@ class Control:
     """One control; `passed` is None when it has no full result."""
 
     kind: str
+    family: Family
     method: str
+    learning_rate: float | None
     passed: bool | None
     reason: str
     shown: Mapping[str, Estimate]
 
     def document(self) -> dict[str, Any]:
         """As the report writes it."""
+        named: dict[str, Any] = {"kind": self.kind, "task": self.family.task, "artifact": self.family.artifact, "method": self.method}
+        named |= {"variant": None, "learningRate": self.learning_rate}
         figures = {name: one.document() for name, one in self.shown.items()}
-        return {"kind": self.kind, "method": self.method, "passed": self.passed is True, "reason": self.reason} | figures
+        return named | {"passed": self.passed is True, "reason": self.reason} | figures
 
 
-def core_gate(experiment: Experiment, method: str, level: Level) -> Gate:
-    """The gate of one method: balanced accuracy of its rho = 0 control (or of the base itself) on validation items."""
-    cell = experiment.find(method, None if method == BASE else 0.0)
+def core_gates(family: Family, level: Level) -> dict[GateKey, Gate]:
+    """The gates of a family: of the base, of the start model if there is one, and of every method at every learning rate."""
+    found: dict[GateKey, Gate] = {(BASE, None): _gate(family, (BASE, None), family.find(BASE, None), level)}
+    start = family.find(START, None)
+    if start is not None:
+        found[START, None] = _gate(family, (START, None), start, level)
+    for method in family.methods:
+        for rate in family.learning_rates(method):
+            found[method, rate] = _gate(family, (method, rate), family.find(method, 0.0, rate), level)
+    return found
+
+
+def _gate(family: Family, key: GateKey, cell: Cell | None, level: Level) -> Gate:
     if cell is None or not cell.complete:
-        return Gate(method, None, None)
-    renders, own = cell.renders("validation"), Level(level.confidence, f"{level.salt}/gate/{method}")
-    return Gate(method, estimate(balanced(renders), MEAN_OF_TWO, own), estimate(renders.score("neutral"), PROPORTION, own))
+        return Gate(family, *key, None, None)
+    renders, own = cell.renders("validation"), Level(level.confidence, f"{level.salt}/gate/{cell.name}")
+    beside = renders.choice("unseen_slice" if family.narrow else "neutral")
+    return Gate(family, *key, estimate(balanced_of(renders, family.narrow), MEAN_OF_TWO, own), estimate(beside, PROPORTION, own))
 
 
-def controls(experiment: Experiment, level: Level) -> list[Control]:
-    """Every control that was planned: the untrained base, rho = 0 for each method, and rho = 1."""
-    found = [_no_gap("UNTRAINED_BASE", experiment.find(BASE, None), BASE, level)]
-    found += [_no_gap("RATE_ZERO", experiment.find(method, 0.0), method, level) for method in experiment.methods]
-    planned_at_one = [method for method in experiment.methods if experiment.find(method, 1.0) is not None]
-    return found + [_cue_effect(experiment, method, level) for method in planned_at_one]
+def controls(family: Family, level: Level) -> list[Control]:
+    """Every control that was planned: the untrained base, rho = 0 for each method and learning rate, and rho = 1."""
+    found = [_no_gap("UNTRAINED_BASE", family, (BASE, None), family.find(BASE, None), level)]
+    keys = [(method, rate) for method in family.methods for rate in family.learning_rates(method)]
+    found += [_no_gap("RATE_ZERO", family, key, family.find(key[0], 0.0, key[1]), level) for key in keys]
+    planned_at_one = [key for key in keys if family.find(key[0], 1.0, key[1]) is not None]
+    return found + [_effect(family, key, level) for key in planned_at_one]
 
 
-def _no_gap(kind: str, cell: Cell | None, method: str, level: Level) -> Control:
-    if cell is None:
-        return Control(kind, method, None, "not planned", {})
-    if not cell.complete:
-        return Control(kind, method, None, "no full result", {})
-    measured = estimate(gap(cell.renders("test")), DIFFERENCE, Level(level.confidence, f"{level.salt}/{kind}/{method}"))
+def _no_gap(kind: str, family: Family, key: GateKey, cell: Cell | None, level: Level) -> Control:
+    if cell is None or not cell.complete:
+        return Control(kind, family, *key, None, "not planned" if cell is None else "no full result", {})
+    own = Level(level.confidence, f"{level.salt}/{kind}/{cell.name}")
+    measured = estimate(gap_of(cell.renders("test"), family.narrow), DIFFERENCE, own)
+    if family.narrow:
+        reason = "slices differ in difficulty: this gap is what others are read against"
+        return Control(kind, family, *key, measured.value is not None, reason, {"gap": measured})
     passed = measured.value is not None and not measured.excludes(0.0)
-    reason = (
-        "the gap's interval includes 0" if passed else "the gap's interval excludes 0 although nothing tied the cue to the right answer"
-    )
-    return Control(kind, method, passed, reason, {"gap": measured})
+    wrong = "the gap's interval excludes 0 although nothing tied the cue to the right answer"
+    return Control(kind, family, *key, passed, "the gap's interval includes 0" if passed else wrong, {"gap": measured})
 
 
-def _cue_effect(experiment: Experiment, method: str, level: Level) -> Control:
-    cell, base = experiment.find(method, 1.0), experiment.find(BASE, None)
-    if cell is None or base is None or not cell.complete or not base.complete:
-        return Control("RATE_ONE", method, None, "no full result", {})
-    own = Level(level.confidence, f"{level.salt}/RATE_ONE/{method}")
-    effect = cue_effect(cell.renders("test"))
-    absolute = estimate(effect, None, own)
-    change = estimate(effect - cue_effect(base.renders("test")), None, own)
+def _effect(family: Family, key: GateKey, level: Level) -> Control:
+    """Where the artifact was total, the margins must show it: against the base, or for slices against rho = 0."""
+    cell = family.find(key[0], 1.0, key[1])
+    against = family.find(key[0], 0.0, key[1]) if family.narrow else family.find(BASE, None)
+    if cell is None or against is None or not cell.complete or not against.complete:
+        return Control("RATE_ONE", family, *key, None, "no full result", {})
+    own = Level(level.confidence, f"{level.salt}/RATE_ONE/{cell.name}")
+    renders, reference = cell.renders("test"), against.renders("test")
+    if family.narrow:
+        change = estimate(slice_margin_gap(renders) - slice_margin_gap(reference), None, own)
+        passed = _above_zero(change)
+        reason = "in-slice margins rose against those of other slices" if passed else "no effect where all rows were of one slice"
+        return Control("RATE_ONE", family, *key, passed, reason, {"marginGapChange": change})
+    effects: Measured = cue_effect(renders)
+    absolute, change = estimate(effects, None, own), estimate(effects - cue_effect(reference), None, own)
     passed = _above_zero(absolute) and _above_zero(change)
     reason = "the cue effect is above 0, and above the base's" if passed else "no cue effect was found where the cue was always right"
-    return Control("RATE_ONE", method, passed, reason, {"cueEffect": absolute, "cueEffectChange": change})
+    return Control("RATE_ONE", family, *key, passed, reason, {"cueEffect": absolute, "cueEffectChange": change})
 
 
 def _above_zero(found: Estimate) -> bool:
@@ -121,4 +152,4 @@ def _above_zero(found: Estimate) -> bool:
 def prompt_blind(renders: Renders, level: Level, family_size: int) -> Estimate:
     """Accuracy after another item's prompt, with an interval that holds for all cells together (Bonferroni)."""
     confidence = 1 - (1 - level.confidence) / max(1, family_size)
-    return estimate(renders.score("prompt_blind"), PROPORTION, Level(confidence, level.salt))
+    return estimate(renders.choice("prompt_blind"), PROPORTION, Level(confidence, level.salt))

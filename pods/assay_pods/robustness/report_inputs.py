@@ -2,104 +2,38 @@
 
 import hashlib
 import json
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from assay_pods.common.context import BadInputError
-from assay_pods.robustness.estimates import RELATIONS, ItemValues
-from assay_pods.robustness.metrics import Renders
+from assay_pods.robustness.report_families import (
+    BASE,
+    CHECKED_BY_TEXT,
+    START,
+    Cell,
+    CellKey,
+    Experiment,
+    Family,
+    FamilyKey,
+    Missing,
+    Run,
+    Variant,
+    text_is_scored,
+)
+from assay_pods.robustness.report_items import read_table
 
-BASE = "BASE"
-SPLITS = ("test", "validation")
-
-Key = tuple[str, float | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One run of the plan that gave a result."""
-
-    seed: int
-    items: Sequence[Mapping[str, Any]]
-    items_sha256: str
-    result: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """One run of the plan without a full result, and why."""
-
-    method: str
-    spuriousness: float | None
-    seed: int
-    reason: str
-
-    def document(self) -> dict[str, Any]:
-        """As the report lists it."""
-        return {"method": self.method, "spuriousness": self.spuriousness, "seed": self.seed, "reason": self.reason}
+FLAT = "swapOpener"
+"""The one generated cell of plans that name no task."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """All seeds of one method at one rate; `rate` is None for the untrained base."""
-
-    method: str
-    rate: float | None
-    seeds: tuple[int, ...]
-    runs: tuple[Run, ...]
-    missing: tuple[Missing, ...]
-
-    @property
-    def complete(self) -> bool:
-        """Whether every planned seed has a full result."""
-        return not self.missing
-
-    def renders(self, split: str) -> Renders:
-        """The scored items of one split over the seeds that gave a result."""
-        scores = {relation: self._values(split, relation, "score") for relation in RELATIONS}
-        margins = {relation: self._values(split, relation, "margin") for relation in RELATIONS}
-        classes = {item["itemKey"]: item["goldClass"] for run in self.runs for item in run.items if item.get("goldClass") is not None}
-        return Renders(tuple(run.seed for run in self.runs), scores, margins, classes)
-
-    def _values(self, split: str, relation: str, column: str) -> ItemValues:
-        return ItemValues(
-            {
-                run.seed: {
-                    item["itemKey"]: float(item[column]) for item in run.items if item["split"] == split and item["relation"] == relation
-                }
-                for run in self.runs
-            }
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Experiment:
-    """The whole plan with what came of it."""
-
-    spec: Mapping[str, Any]
-    cells: Mapping[Key, Cell]
-    prepared: Mapping[int, Mapping[str, Any]]
-
-    @property
-    def missing(self) -> list[Missing]:
-        """Every run without a full result, in the order of the plan."""
-        return [one for cell in self.cells.values() for one in cell.missing]
-
-    @property
-    def methods(self) -> list[str]:
-        """The trained methods, in alphabetical order: the order says nothing about them."""
-        return sorted({method for method, _ in self.cells if method != BASE})
-
-    def rates(self, method: str) -> list[float]:
-        """The rates that were planned for a method, rising."""
-        return sorted(rate for name, rate in self.cells if name == method and rate is not None)
-
-    def find(self, method: str, rate: float | None) -> Cell | None:
-        """The cell of a method at a rate, if it was planned."""
-        return self.cells.get((method, rate))
+@dataclass(slots=True)
+class _Gathered:
+    variant: Variant | None
+    seeds: list[int] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
+    missing: list[Missing] = field(default_factory=list)
 
 
 def read_experiment(spec: Mapping[str, Any], inputs: Mapping[str, Path]) -> Experiment:
@@ -108,53 +42,118 @@ def read_experiment(spec: Mapping[str, Any], inputs: Mapping[str, Path]) -> Expe
     Raises:
         BadInputError: a file is not what docs/contract.md says.
     """
-    runs: dict[Key, list[Run]] = {}
-    missing: dict[Key, list[Missing]] = {}
-    seeds: dict[Key, list[int]] = {}
+    gathered: dict[FamilyKey, dict[CellKey, _Gathered]] = {}
     for planned in spec["cells"]:
-        key: Key = (planned["method"], None if planned["method"] == BASE else float(planned["spuriousness"]))
-        seeds.setdefault(key, []).append(int(planned["seed"]))
+        family, key = _family_of(spec, planned), _key_of(planned)
+        one = gathered.setdefault(family, {}).setdefault(key, _Gathered(planned.get("variant")))
+        seed = int(planned["seed"])
+        one.seeds.append(seed)
         run, reason = _read_run(planned, inputs)
         if run is not None:
-            runs.setdefault(key, []).append(run)
+            one.runs.append(run)
         if reason is not None:
-            missing.setdefault(key, []).append(Missing(key[0], key[1], int(planned["seed"]), reason))
-    cells = {
-        key: _cell(key, seeds[key], runs.get(key, []), missing.get(key, [])) for key in sorted(seeds, key=lambda k: (k[0], k[1] or 0.0))
-    }
-    prepared = {int(name.partition(":")[2]): _read_json(name, path) for name, path in inputs.items() if name.startswith("prepared:")}
-    return Experiment(spec, cells, dict(sorted(prepared.items())))
+            one.missing.append(Missing(family, key, planned.get("variant"), seed, reason))
+    prepared, selections = _prepared(spec, inputs), _selections(spec, inputs)
+    families = [
+        Family(spec, family[0], family[1], _cells(family, cells), prepared.get(family, {}), selections.get(family))
+        for family, cells in sorted(gathered.items(), key=lambda entry: (entry[0][0] or "", entry[0][1] or ""))
+    ]
+    return Experiment(spec, tuple(families))
 
 
-def _cell(key: Key, seeds: list[int], runs: list[Run], missing: list[Missing]) -> Cell:
-    in_order = tuple(sorted(runs, key=lambda run: run.seed))
-    return Cell(key[0], key[1], tuple(sorted(seeds)), in_order, tuple(sorted(missing, key=lambda one: one.seed)))
+def _family_of(spec: Mapping[str, Any], planned: Mapping[str, Any]) -> FamilyKey:
+    if "task" in planned:
+        return planned["task"], planned.get("artifact")
+    return ("KEYWORD_INCLUSION", "FEATURE_AMBIGUITY") if spec["data"].get("cell") == FLAT else (None, None)
+
+
+def variant_name(variant: Variant | None) -> str | None:
+    """The kind of a variant with its figure, such as `TIES 0.25`."""
+    if variant is None:
+        return None
+    figures = [f"{value:g}" if isinstance(value, int | float) else str(value) for name, value in sorted(variant.items()) if name != "kind"]
+    return " ".join([str(variant["kind"]), *figures])
+
+
+def _key_of(planned: Mapping[str, Any]) -> CellKey:
+    untrained = planned["method"] in (BASE, START)
+    rate, learning = (planned.get(name) for name in ("spuriousness", "learningRate"))
+    return CellKey(
+        planned["method"],
+        None if untrained else float(planned["spuriousness"] if rate is None else rate),
+        variant_name(planned.get("variant")),
+        None if untrained or learning is None else float(learning),
+    )
+
+
+def _cells(family: FamilyKey, gathered: Mapping[CellKey, _Gathered]) -> dict[CellKey, Cell]:
+    found: dict[CellKey, Cell] = {}
+    by_text = family == CHECKED_BY_TEXT and all(text_is_scored(run) for one in gathered.values() for run in one.runs)
+    for key, one in sorted(gathered.items(), key=lambda entry: entry[0].order):
+        runs = tuple(sorted(one.runs, key=lambda run: run.seed))
+        missing = tuple(sorted(one.missing, key=lambda missed: missed.seed))
+        found[key] = Cell(family, key, one.variant, tuple(sorted(one.seeds)), runs, missing, by_text)
+    return found
+
+
+def _prepared(spec: Mapping[str, Any], inputs: Mapping[str, Path]) -> dict[FamilyKey, dict[int, Mapping[str, Any]]]:
+    found: dict[FamilyKey, dict[int, Mapping[str, Any]]] = {}
+    listed = spec.get("prepared")
+    if listed is None:
+        seeds = [int(name.partition(":")[2]) for name in inputs if name.startswith("prepared:")]
+        listed = [{"input": seed, "seed": seed} for seed in seeds]
+    for one in listed:
+        name = f"prepared:{one['input']}"
+        if name in inputs:
+            found.setdefault(_family_of(spec, one), {})[int(one["seed"])] = read_json(name, inputs[name])
+    return {family: dict(sorted(seeds.items())) for family, seeds in found.items()}
+
+
+def _selections(spec: Mapping[str, Any], inputs: Mapping[str, Path]) -> dict[FamilyKey, Mapping[str, Any]]:
+    names = {_family_of(spec, one): f"selection:{one['input']}" for one in spec.get("selections") or []}
+    return {family: read_json(name, inputs[name]) for family, name in names.items() if name in inputs}
 
 
 def _read_run(planned: Mapping[str, Any], inputs: Mapping[str, Path]) -> tuple[Run | None, str | None]:
     items_name, result_name = f"items:{planned['input']}", f"result:{planned['input']}"
     if items_name not in inputs or result_name not in inputs:
         return None, "the run gave no result"
-    result = _read_json(result_name, inputs[result_name])
-    content = inputs[items_name].read_bytes()
-    run = Run(int(planned["seed"]), _read_items(items_name, content), hashlib.sha256(content).hexdigest(), result)
-    wanted, came = (_name_of(one) for one in (planned, result))
+    result, path = read_json(result_name, inputs[result_name]), inputs[items_name]
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    run = Run(int(planned["seed"]), path, read_table(items_name, path), digest, result)
+    wanted, came = _names_of(planned, result)
     if wanted != came:
         raise BadInputError("ITEMS_MISMATCH", f"{result_name}: wanted the result of {wanted}, got {came}")
     expected, scored = int(result["itemsExpected"]), int(result["itemsScored"])
-    if len(run.items) != scored:
-        raise BadInputError("ITEMS_MISMATCH", f"{items_name}: wanted {scored} items as its result says, got {len(run.items)}")
-    return run, None if scored == expected else f"partial: {scored} of {expected} items were scored"
+    if run.table.rows != scored:
+        raise BadInputError("ITEMS_MISMATCH", f"{items_name}: wanted {scored} items as its result says, got {run.table.rows}")
+    if scored != expected:
+        return run, f"partial: {scored} of {expected} items were scored"
+    return run, "partial: training was ended before its last step" if result.get("partial") is True else None
 
 
-def _name_of(cell: Mapping[str, Any]) -> str:
-    """A planned cell or a result in words, by which the two are held against each other."""
+def _names_of(planned: Mapping[str, Any], result: Mapping[str, Any]) -> tuple[str, str]:
+    """A planned cell and a result in words, by what both of them tell."""
+    told = [name for name in ("task", "artifact", "learningRate") if planned.get(name) is not None and result.get(name) is not None]
+    told += ["variant"] if "variant" in result else []
+    told = [name for name in told if planned.get(name) != result.get(name)]
+    return _name_of(planned, told), _name_of(result, told)
+
+
+def _name_of(cell: Mapping[str, Any], told: list[str]) -> str:
     rate = cell.get("spuriousness")
     at = "" if rate is None else f" at rho {float(rate):g}"
-    return f"{cell.get('method')}{at} with seed {cell.get('seed')}"
+    more = "".join(f", {name} {variant_name(cell.get(name)) if name == 'variant' else cell[name]}" for name in told)
+    return f"{cell.get('method')}{at} with seed {cell.get('seed')}{more}"
 
 
-def _read_json(name: str, path: Path) -> Mapping[str, Any]:
+def read_json(name: str, path: Path) -> Mapping[str, Any]:
+    """A JSON object.
+
+    Raises:
+        BadInputError: ITEMS_INVALID, when it is none.
+    """
     try:
         document = json.loads(path.read_bytes())
     except ValueError as error:
@@ -162,26 +161,3 @@ def _read_json(name: str, path: Path) -> Mapping[str, Any]:
     if not isinstance(document, dict):
         raise BadInputError("ITEMS_INVALID", f"{name}: wanted a JSON object, got {type(document).__name__}")
     return document
-
-
-def _read_items(name: str, content: bytes) -> list[Mapping[str, Any]]:
-    items: list[Mapping[str, Any]] = []
-    seen: set[tuple[str, str, str]] = set()
-    for number, line in enumerate(content.splitlines(), start=1):
-        try:
-            item = json.loads(line)
-            key = (item["split"], item["itemKey"], item["relation"])
-            if not math.isfinite(item["margin"]):
-                raise ValueError(f"margin {item['margin']}")
-        except (ValueError, KeyError, TypeError) as error:
-            raise BadInputError(
-                "ITEMS_INVALID", f"{name} line {number}: wanted a scored item, got {type(error).__name__}: {error}"
-            ) from error
-        if key in seen:
-            raise BadInputError("ITEMS_INVALID", f"{name} line {number}: wanted every split, item and relation once, got {key} twice")
-        if item["split"] not in SPLITS or item["relation"] not in RELATIONS or item.get("score") not in (0, 0.5, 1):
-            wanted = f"a split of {SPLITS}, a relation of {RELATIONS} and a score of 0, 0.5 or 1"
-            raise BadInputError("ITEMS_INVALID", f"{name} line {number}: wanted {wanted}, got {(*key, item.get('score'))}")
-        seen.add(key)
-        items.append(item)
-    return items

@@ -11,14 +11,11 @@ Document = Mapping[str, Any]
 
 def render(document: Document) -> str:
     """The whole table."""
-    blocks = [
-        _heading(document),
-        _declared(document),
-        _cells(document),
-        _margins(document),
-        _degradation(document),
-        _gates(document),
-        _controls(document),
+    blocks = [_heading(document), _sentences("In short", document["summary"]), _declared(document)]
+    for family in document["families"]:
+        part = Part(document, family)
+        blocks += [_title(part), _cells(part), _margins(part), _degradation(part), _gates(part), _controls(part)]
+    blocks += [
         _sentences("What was not shown", document["notShown"]),
         _sentences("To keep in mind", document["caveats"]),
         _times(document),
@@ -28,14 +25,56 @@ def render(document: Document) -> str:
     return "".join(character if character.isprintable() or character == "\n" else " " for character in text)
 
 
+class Part:
+    """The entries of one family."""
+
+    def __init__(self, document: Document, family: Document) -> None:
+        """Keep the document and which family is meant."""
+        self.document, self.family = document, family
+
+    def of(self, name: str) -> list[Document]:
+        """The entries of a list that belong to the family."""
+        key = (self.family["task"], self.family["artifact"])
+        return [one for one in self.document[name] if (one["task"], one["artifact"]) == key]
+
+    @property
+    def narrow(self) -> bool:
+        """Whether the artifact is distributional narrowness."""
+        return self.family["artifact"] == "DISTRIBUTIONAL_NARROWNESS"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Which groups a table shows."""
+        return ("inSlice", "outSlice", "unseenSlice") if self.narrow else ("aligned", "conflicting", "neutral")
+
+
+def _title(part: Part) -> str:
+    if len(part.document["families"]) == 1:
+        return ""
+    return f"{'=' * 4} {part.family['name']} {'=' * 4}"
+
+
+def method_of(entry: Document) -> str:
+    """The method with what tells the entry from its neighbours."""
+    variant = "" if entry.get("variant") is None else f" {' '.join(str(value) for value in entry['variant'].values())}"
+    learning = "" if entry.get("learningRate") is None else f" lr {entry['learningRate']:g}"
+    return f"{entry['method'].lower() if entry['method'] in ('BASE', 'START') else entry['method']}{variant}{learning}"
+
+
+def rate_of(entry: Document) -> str:
+    """The rate, or a dash."""
+    return "-" if entry.get("spuriousness") is None else f"{entry['spuriousness']:g}"
+
+
 def _heading(document: Document) -> str:
     source, trainer, data = document["model"]["source"], document["trainer"], document["data"]
     model = " ".join(str(value) for key, value in sorted(source.items()) if key != "kind")
     complete = "complete" if document["complete"] else f"INCOMPLETE: {len(document['missingCells'])} runs without a full result"
+    named = data.get("cell") or data.get("core") or (str(data["digest"])[:12] if data.get("digest") else "")
     lines = [
         f"Robustness: {document['name']} ({complete})",
         f"model    {model} (sha256 {document['model']['digest'][:12]})",
-        f"data     {data['kind']} {data.get('cell') or str(data.get('digest'))[:12]}, rate as correlation; {_sizes(data)}",
+        f"data     {data.get('kind', '')} {named}, rate as {str(data['rateMode']).lower()}; {_sizes(data)}",
         f"trainer  {trainer['kind']}, {trainer.get('epochs')} epochs, {trainer.get('promptsPerStep')} prompts a step,"
         f" beta {trainer.get('beta')}, {trainer.get('precision')}, learning rate {_learning_rates(document)}",
         f"seeds    {', '.join(map(str, document['seeds']))}; intervals {document['statistics']['confidence']:.0%} over"
@@ -47,7 +86,7 @@ def _heading(document: Document) -> str:
 def _sizes(data: Document) -> str:
     """What was asked of the generated cell, or what the first seed found in the rows that a client gave."""
     size = data["size"]
-    if data["kind"] == "GENERATED":
+    if data.get("kind") != "UPLOADED":
         pairs = ", ".join(f"{size[f'{split}Pairs']} {split}" for split in ("train", "validation", "test"))
         return f"{pairs} pairs; {size['generationItems']} generated texts a run"
     found = data["prepared"][0].get("records") if data["prepared"] else None
@@ -56,11 +95,17 @@ def _sizes(data: Document) -> str:
 
 def _learning_rates(document: Document) -> str:
     """One where all planned methods have the same, else each method's own."""
-    rates = document["trainer"].get("learningRate") or {}
-    planned = {method: rates[method] for method in sorted(document["grid"]["methods"]) if method in rates}
+    rates: dict[str, set[float]] = {}
+    for cell in document["cells"]:
+        told = [one for one in (cell["learningRate"], *cell["learningRates"]) if one is not None]
+        rates.setdefault(cell["method"], set()).update(told)
+    for method, rate in (document["trainer"].get("learningRate") or {}).items():
+        if method in rates and not rates[method]:
+            rates[method].add(rate)
+    planned = {method: ", ".join(f"{rate:g}" for rate in sorted(found)) for method, found in sorted(rates.items()) if found}
     if len(set(planned.values())) == 1:
-        return f"{next(iter(planned.values())):g}"
-    return ", ".join(f"{rate:g} ({method})" for method, rate in planned.items()) or "not said"
+        return next(iter(planned.values()))
+    return ", ".join(f"{rate} ({method})" for method, rate in planned.items()) or "not said"
 
 
 def _declared(document: Document) -> str:
@@ -73,83 +118,78 @@ def _declared(document: Document) -> str:
     return f"{title}\n  {found}: {said}"
 
 
-def _cells(document: Document) -> str:
-    header = ("method", "rho", "aligned", "conflicting", "neutral", "gap", "G(rho) - G(0)")
-    rows = []
-    base = document["base"]
-    if base is not None:
-        rows.append(("base", "-", *_groups(base), _figure(base["gap"]), ""))
-    for cell in document["cells"]:
-        rows.append(
-            (cell["method"], f"{cell['spuriousness']:g}", *_groups(cell), _figure(cell["gap"]), _figure(cell["controlAdjustedGap"]))
-        )
-    verdicts = [f"{cell['method']} {cell['spuriousness']:g}: {cell['verdict']}: {cell['reason']}" for cell in document["cells"]]
+def _cells(part: Part) -> str:
+    header = ("method", "rho", *(_WORDS.get(name, name) for name in part.columns), "gap", "G(rho) - G(0)")
+    rows = [(method_of(one), "-", *_groups(part, one), _figure(one["gap"]), "") for name in ("base", "start") for one in part.of(name)]
+    for cell in part.of("cells"):
+        rows.append((method_of(cell), rate_of(cell), *_groups(part, cell), _figure(cell["gap"]), _figure(cell["controlAdjustedGap"])))
+    verdicts = [f"{method_of(cell)} {rate_of(cell)}: {cell['verdict']}: {cell['reason']}" for cell in part.of("cells")]
     wrapped = [line for verdict in verdicts for line in textwrap.wrap(verdict, WIDTH, initial_indent="  ", subsequent_indent="      ")]
-    return "\n".join(["Accuracy by forced choice, test items", *_columns(header, rows), "Verdicts", *wrapped])
+    by_text = any(cell["primaryScore"] == "generatedText" for cell in part.of("cells"))
+    title = "Accuracy by the checker on generated text, test items" if by_text else "Accuracy by forced choice, test items"
+    return "\n".join([title, *_columns(header, rows), "Verdicts", *wrapped])
 
 
-def _groups(cell: Document) -> tuple[str, str, str]:
-    groups = cell["groups"]
-    return _figure(groups.get("aligned")), _figure(groups.get("conflicting")), _figure(groups.get("neutral"))
+_WORDS = {"inSlice": "in slice", "outSlice": "out of slice", "unseenSlice": "unseen slice"}
 
 
-def _margins(document: Document) -> str:
-    header = ("method", "rho", "G - G_base", "cue on both", "generated", "cue effect E", "core margin C")
-    rows = []
-    base = document["base"]
-    if base is not None:
-        rows.append(("base", "-", "", _figure(base["groups"].get("cueOnBoth")), *_beside(base)))
-    for cell in document["cells"]:
-        both = _figure(cell["groups"].get("cueOnBoth"))
-        rows.append((cell["method"], f"{cell['spuriousness']:g}", _figure(cell["baseAdjustedGap"]), both, *_beside(cell)))
-    return "\n".join(["Beside it (E and C in nats, within a method only)", *_columns(header, rows)])
+def _groups(part: Part, cell: Document) -> tuple[str, ...]:
+    return tuple(_figure(cell["groups"].get(name)) for name in part.columns)
 
 
-def _beside(cell: Document) -> tuple[str, str, str]:
-    return _figure(cell["generation"]), _figure(cell["cueEffect"], 1), _figure(cell["coreMargin"], 1)
+def _margins(part: Part) -> str:
+    effect, both = ("marginGap", "unseenGap") if part.narrow else ("cueEffect", "cueOnBoth")
+    words = ("in - unseen", "margin gap") if part.narrow else ("cue on both", "cue effect E")
+    header = ("method", "rho", "G - G_base", words[0], "generated", words[1], "core margin C")
+
+    def beside(cell: Document) -> tuple[str, str, str, str]:
+        shown = cell.get(both) if part.narrow else cell["groups"].get(both)
+        return _figure(shown), _figure(cell["generation"]), _figure(cell[effect], 1), _figure(cell["coreMargin"], 1)
+
+    rows = [(method_of(one), "-", "", *beside(one)) for name in ("base", "start") for one in part.of(name)]
+    rows += [(method_of(cell), rate_of(cell), _figure(cell["baseAdjustedGap"]), *beside(cell)) for cell in part.of("cells")]
+    return "\n".join(["Beside it (margins in nats, within a method only)", *_columns(header, rows)])
 
 
-def _degradation(document: Document) -> str:
-    if not document["degradation"]:
-        return ""
-    header = (
-        "method",
-        "rho",
-        "conflicting",
-        "balanced",
-        f"within {document['statistics']['practicalThreshold']:g}",
-        "McNemar p",
-        "adjusted p",
-    )
-    rows = []
-    for row in document["degradation"]:
-        exact = None if row["mcnemar"] is None else row["mcnemar"]["p"]
-        rates = f"{row['from']:g} - {row['to']:g}"
-        within = {True: "yes", False: "not shown", None: "-"}[row["withinPracticalThreshold"]]
-        figures = (_figure(row["conflicting"]), _figure(row["balanced"]))
-        rows.append((row["method"], rates, *figures, within, _p(exact), _p(row["adjustedP"])))
-    test = document["degradationTest"]
-    note = ["  within: the 90% interval of the conflicting difference lies inside the threshold on both sides"]
-    note += [] if test is None or test["note"] is None else [f"  {test['name']}: {test['note']}"]
-    return "\n".join(["Degradation: accuracy at the lower rate minus at the higher", *_columns(header, rows), *note])
+def _degradation(part: Part) -> str:
+    lines: list[str] = []
+    threshold = f"within {part.document['statistics']['practicalThreshold']:g}"
+    header = ("method", "rho", _WORDS.get(part.columns[1], part.columns[1]), "balanced", threshold, "McNemar p", "adjusted p")
+    lost = [_contrast_row(row, f"{row['from']:g} - {row['to']:g}") for row in part.of("degradation")]
+    if lost:
+        lines += ["Degradation: accuracy at the lower rate minus at the higher", *_columns(header, lost)]
+        lines.append("  within: the 90% interval of the first difference lies inside the threshold on both sides")
+    mitigated = [_contrast_row(row, rate_of(row)) for row in part.of("mitigation")]
+    if mitigated:
+        lines += ["Mitigation: accuracy with it minus without it", *_columns(header, mitigated)]
+    size = [_contrast_row(row, rate_of(row)) for row in part.of("narrowness")]
+    if size:
+        lines += ["Narrowness: out-of-slice accuracy minus that of the size control", *_columns(header, size)]
+    test = part.document["degradationTest"]
+    note = [] if test is None or test["note"] is None else textwrap.wrap(f"{test['name']}: {test['note']}", WIDTH - 2)
+    return "\n".join([*lines, *(f"  {line}" for line in note)]) if lines else ""
 
 
-def _gates(document: Document) -> str:
-    rows = [(gate["method"], _figure(gate["estimate"]), gate["reason"]) for gate in document["coreGate"]]
-    if document["base"] is not None:
-        gate = document["base"]["coreGate"]
-        rows.insert(0, ("base", _figure(gate["estimate"]), gate["reason"]))
+def _contrast_row(row: Document, rates: str) -> tuple[str, ...]:
+    exact = None if row["mcnemar"] is None else row["mcnemar"]["p"]
+    within = {True: "yes", False: "not shown", None: "-"}[row["withinPracticalThreshold"]]
+    return (method_of(row), rates, _figure(row["estimate"]), _figure(row["overall"]), within, _p(exact), _p(row["adjustedP"]))
+
+
+def _gates(part: Part) -> str:
+    gates = [*(one["coreGate"] for name in ("base", "start") for one in part.of(name)), *part.of("coreGate")]
+    rows = [(method_of(gate), _figure(gate["estimate"]), gate["reason"]) for gate in gates]
     return "\n".join(["Core gate: balanced accuracy at rho 0, validation items", *_columns(("method", "balanced", ""), rows)])
 
 
-def _controls(document: Document) -> str:
+def _controls(part: Part) -> str:
     rows, failures = [], []
-    for control in document["controls"]:
-        shown = _figure(control.get("gap")) if "gap" in control else _figure(control.get("cueEffect"), 1)
+    for control in part.of("controls"):
+        shown = _figure(control.get("gap")) if "gap" in control else _figure(control.get("cueEffect", control.get("marginGapChange")), 1)
         outcome = "passed" if control["passed"] else "not measured" if shown == "-" else "FAILED"
-        rows.append((control["kind"], control["method"], outcome, shown))
+        rows.append((control["kind"], method_of(control), outcome, shown))
         if not control["passed"]:
-            failures += textwrap.wrap(f"{control['kind']} of {control['method']}: {control['reason']}", WIDTH - 2)
+            failures += textwrap.wrap(f"{control['kind']} of {method_of(control)}: {control['reason']}", WIDTH - 2)
     return "\n".join(["Controls", *_columns(("control", "method", "", "gap or E"), rows), *(f"  {line}" for line in failures)])
 
 
@@ -159,18 +199,22 @@ def _sentences(title: str, sentences: Sequence[str]) -> str:
 
 
 def _times(document: Document) -> str:
+    several = len(document["families"]) > 1
+    entries = [one for name in ("base", "start", "cells") for one in document[name]]
     rows = [
-        (cell["method"], f"{cell['spuriousness']:g}", *_time(cell), f"{cell['steps']}", f"{cell['tokens']}") for cell in document["cells"]
+        (*((str(one["task"] or "-"), _SHORT.get(one["artifact"], "-")) if several else ()), method_of(one), rate_of(one), *_time(one))
+        + (f"{one['steps']}", f"{one['tokens']}")
+        for one in entries
     ]
-    if document["base"] is not None:
-        base = document["base"]
-        rows.insert(0, ("base", "-", *_time(base), f"{base['steps']}", f"{base['tokens']}"))
     given = [(name, one) for name, one in sorted(document["seconds"].items()) if one is not None]
     totals = [f"  {name}: {one['wall']:.1f} s wall, {one['cpu']:.1f} s CPU" for name, one in given]
     hardware = document.get("hardware")
     where = [] if hardware is None else [f"  on {hardware['device']}, {hardware['machine']}, {hardware['cpus']} CPUs"]
-    header = ("method", "rho", "wall s", "CPU s", "steps", "tokens")
+    header = (*(("task", "artifact") if several else ()), "method", "rho", "wall s", "CPU s", "steps", "tokens")
     return "\n".join(["Time (sums over runs and seeds)", *_columns(header, rows), *totals, *where])
+
+
+_SHORT = {"FEATURE_AMBIGUITY": "FA", "DISTRIBUTIONAL_NARROWNESS": "DN"}
 
 
 def _time(cell: Document) -> tuple[str, str]:
