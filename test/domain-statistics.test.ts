@@ -57,9 +57,9 @@ describe("statistics agree with SciPy and statsmodels to 1e-9 in", () => {
 
   it("the pair bootstrap, percentile and BCa, over the same draws", () => {
     for (const { values, seed, confidence, percentile, bca, pValue } of fixture.bootstrap) {
-      const found = required(bootstrapMean(values, { confidence, seed }));
-      nearInterval(found.percentile, percentile);
-      nearInterval(found.bca, bca);
+      const found = required(bootstrapMean(values, seed));
+      nearInterval(found.percentile(confidence), percentile);
+      nearInterval(found.bca(confidence), bca);
       near(found.pValue, pValue, "p");
     }
   });

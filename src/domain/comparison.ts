@@ -77,9 +77,16 @@ export interface Family {
   readonly salt: string;
 }
 
-/** Compares every candidate with the baseline, and adjusts the p-values for there being several. */
-export function compareFamily(family: Family): Compared[] {
-  const measured = family.candidates.map((pairs, i) => measure(pairs, family, `${family.salt}/${i}`));
+/**
+ * Compares every candidate with the baseline, and adjusts the p-values for there being several. Each takes a while: `pause` is
+ * awaited between them, so that others get their turn.
+ */
+export async function compareFamily(family: Family, pause: () => Promise<void>): Promise<Compared[]> {
+  const measured: Measured[] = [];
+  for (const [i, pairs] of family.candidates.entries()) {
+    measured.push(measure(pairs, family, `${family.salt}/${i}`));
+    await pause();
+  }
   const adjusted = adjustedOf(measured, family.candidates);
   return measured.map((one, i) => judged(one, adjusted[i] ?? null, family));
 }
@@ -116,15 +123,13 @@ type Found = Pick<Measured, "interval" | "narrow" | "test" | "pValue" | "minimum
 function overItems(pairs: readonly PairedSeed[], { bounds, decided }: ComparisonMetric, salt: string): Found {
   const [pair] = pairs;
   const differences = pair === undefined ? [] : differencesOf(pair);
-  const at = (confidence: number): Interval | null => {
-    if (bounds !== null) return boundedMean(differences, bounds, confidence);
-    const drawn = bootstrapMean(differences, { confidence, seed: salt });
-    return drawn === null ? null : (drawn.bca ?? drawn.percentile);
-  };
+  const drawn = decided && bounds !== null ? null : bootstrapMean(differences, salt);
+  const at = (confidence: number): Interval | null =>
+    bounds === null
+      ? (drawn?.bca(confidence) ?? drawn?.percentile(confidence) ?? null)
+      : boundedMean(differences, bounds, confidence);
   const test = decided ? "MCNEMAR_EXACT" : "PAIRED_BOOTSTRAP";
-  const pValue = decided
-    ? mcnemarExact(pair?.baseline ?? [], pair?.candidate ?? []).pValue
-    : (bootstrapMean(differences, { confidence: CONFIDENCE, seed: salt })?.pValue ?? null);
+  const pValue = decided ? mcnemarExact(pair?.baseline ?? [], pair?.candidate ?? []).pValue : (drawn?.pValue ?? null);
   const wide = at(CONFIDENCE);
   const interval =
     wide && ({ ...wide, level: CONFIDENCE, method: bounds === null ? "BOOTSTRAP_ITEMS" : "ADJUSTED_WALD" } as const);

@@ -5,11 +5,11 @@ import { normalCdf, normalQuantile } from "./statistics-distributions.js";
 /** How often items are drawn anew. */
 export const RESAMPLES = 2_000;
 
-/** Both bootstrap intervals of a mean, and the test of whether it is 0. */
+/** Resamples of a mean: their intervals, and the test of whether it is 0. */
 export interface BootstrapOfMean {
-  readonly percentile: Interval;
+  readonly percentile: (confidence: number) => Interval;
   /** Bias-corrected and accelerated; null where it is undefined. */
-  readonly bca: Interval | null;
+  readonly bca: (confidence: number) => Interval | null;
   /** Share of the resamples, shifted to a mean of 0, that lie as far out as the mean; the data count as one of them. */
   readonly pValue: number;
 }
@@ -42,39 +42,35 @@ export function resampledMeans(values: Float64Array, seed: string): Float64Array
 }
 
 /** The pair bootstrap of the mean of per-item differences; null for fewer than two items. Equal seeds draw equally. */
-export function bootstrapMean(
-  differences: readonly number[],
-  { confidence, seed }: { readonly confidence: number; readonly seed: string },
-): BootstrapOfMean | null {
+export function bootstrapMean(differences: readonly number[], seed: string): BootstrapOfMean | null {
   if (differences.length < 2) return null;
   const values = Float64Array.from(differences);
   const mean = meanOf(values);
   if (values.every((value) => value === values[0])) {
-    return { percentile: { low: mean, high: mean }, bca: null, pValue: mean === 0 ? 1 : 1 / (RESAMPLES + 1) };
+    const point = { low: mean, high: mean };
+    return { percentile: () => point, bca: () => null, pValue: mean === 0 ? 1 : 1 / (RESAMPLES + 1) };
   }
   const drawn = resampledMeans(values, seed);
   // Sums in another order differ in their last bits, and equal distances must count.
   const far = drawn.reduce((count, one) => count + (Math.abs(one - mean) >= Math.abs(mean) - 1e-12 ? 1 : 0), 0);
   const sorted = drawn.toSorted();
-  const tail = (1 - confidence) / 2;
   const between = (low: number, high: number): Interval => ({
     low: sortedQuantile(sorted, low),
     high: sortedQuantile(sorted, high),
   });
+  const moved = bcaShift(values, sorted);
   return {
-    percentile: between(tail, 1 - tail),
-    bca: bcaOf(values, sorted, { tail, between }),
+    percentile: (confidence) => between((1 - confidence) / 2, (1 + confidence) / 2),
+    bca: (confidence) => {
+      const [low, high] = [moved((1 - confidence) / 2), moved((1 + confidence) / 2)];
+      return Number.isFinite(low) && Number.isFinite(high) ? between(low, high) : null;
+    },
     pValue: (1 + far) / (RESAMPLES + 1),
   };
 }
 
-interface BcaParts {
-  readonly tail: number;
-  readonly between: (low: number, high: number) => Interval;
-}
-
-/** Efron 1987, JASA 82:171: the two percentiles are moved for bias and for how the spread changes with the mean. */
-function bcaOf(values: Float64Array, sorted: Float64Array, { tail, between }: BcaParts): Interval | null {
+/** Efron 1987, JASA 82:171: percentiles are moved for bias and for how the spread changes with the mean. */
+function bcaShift(values: Float64Array, sorted: Float64Array): (share: number) => number {
   const mean = meanOf(values);
   const twice = sorted.reduce((count, one) => count + (one < mean ? 2 : one === mean ? 1 : 0), 0);
   const bias = normalQuantile(twice / (2 * sorted.length));
@@ -85,9 +81,10 @@ function bcaOf(values: Float64Array, sorted: Float64Array, { tail, between }: Bc
     cubes += (value - mean) ** 3;
   }
   const acceleration = cubes / (6 * squares ** 1.5);
-  const moved = (z: number): number => normalCdf(bias + (bias + z) / (1 - acceleration * (bias + z)));
-  const [low, high] = [moved(normalQuantile(tail)), moved(normalQuantile(1 - tail))];
-  return Number.isFinite(bias) && Number.isFinite(low) && Number.isFinite(high) ? between(low, high) : null;
+  return (share) => {
+    const z = bias + normalQuantile(share);
+    return normalCdf(bias + z / (1 - acceleration * z));
+  };
 }
 
 /** The quantile of sorted values, between neighbours along a straight line. */

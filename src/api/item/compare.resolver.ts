@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { Arg, Ctx, Float, ID, Query, Resolver } from "type-graphql";
 import { type Compared, compareFamily, type PairedSeed, pairItems } from "../../domain/comparison.js";
 import { type ComparisonMetric, metricNamed, metricsIn } from "../../domain/comparison-metric.js";
@@ -65,7 +66,7 @@ export class CompareResolver {
     checkSides(baseline, candidates, metric);
     const paired = await Promise.all(candidates.map((side) => this.#pair([baseline, side], metric, reads)));
     const salt = baseline.map(({ digest }) => digest).join(" ");
-    const found = compareFamily({ metric, candidates: paired, practicalThreshold, salt });
+    const found = await compareFamily({ metric, candidates: paired, practicalThreshold, salt }, () => setImmediate());
     return found.map((one, i) =>
       publishedComparison(one, metric, { metric: metric.name, baseline, candidate: candidates[i] ?? [] }),
     );
