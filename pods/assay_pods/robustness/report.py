@@ -29,8 +29,6 @@ from assay_pods.robustness.report_words import caveats, not_shown, summary
 LARGEST_ANSWER_BYTES = 2 * 1024 * 1024
 """A result travels in one message; the report's files are not bound by that."""
 HEAD = (
-    "schema", "name", "complete", "summary", "missingCells", "grid", "preset", "families", "declaredContrast", "degradationTest", "seeds",
-)
     "schema",
     "name",
     "complete",
