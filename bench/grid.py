@@ -214,7 +214,10 @@ def _trl_cell(asked: dict[str, Any]) -> None:
     from assay_pods.common.seeds import seed_everything
     from assay_pods.robustness.encoding import Encoder
     from assay_pods.robustness.plan import make_plan
+    from assay_pods.robustness.recipe import recipe_of
     from assay_pods.robustness.records import read_records, select_renders
+    from assay_pods.robustness.steps import epoch_of
+    from assay_pods.robustness.train import Work
     from assay_pods.robustness.trl_reference import make_trainer
 
     spec = asked["spec"]
@@ -224,8 +227,10 @@ def _trl_cell(asked: dict[str, Any]) -> None:
     started = time.perf_counter()
     plan = make_plan(read_records(Path(asked["records"])), spec, Encoder(loaded.tokenizer))
     rows = select_renders(plan.pairs, spec["spuriousness"], spec["seed"])
+    recipe = recipe_of(context)
+    work = Work(recipe, epoch_of(plan, rows, recipe))
     layout = time.perf_counter() - started
-    trainer = make_trainer(loaded, (plan, rows), context)
+    trainer = make_trainer(loaded, work, context)
     steps = len(trainer.get_train_dataloader()) * int(trainer.args.num_train_epochs)
     done = max(1, round(asked["fraction"] * steps))
     if done < steps:
@@ -247,6 +252,7 @@ def _summary(ours: dict[str, Any], trl: dict[str, Any], options: argparse.Namesp
 
 def _run(folder: Path, spec: Mapping[str, Any], inputs: Mapping[str, Path], cache: Path) -> None:
     import torch
+
     from assay_pods.robustness.run import run
 
     torch.set_num_threads(spec["threads"])

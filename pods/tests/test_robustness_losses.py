@@ -11,7 +11,8 @@ from tiny import tiny_case, tiny_model, tiny_tokenizer
 
 from assay_pods.common.models import LoadedModel
 from assay_pods.robustness import losses
-from assay_pods.robustness.train import STEP_LOSSES, StepSettings, TrainLog, _epoch
+from assay_pods.robustness.step_losses import STEP_LOSSES, StepSettings
+from assay_pods.robustness.train_log import TrainLog
 from assay_pods.robustness.trl_reference import make_trainer
 
 BETA = 0.1
@@ -32,10 +33,9 @@ def drifted(model, scale: float):
     return moved
 
 
-def by_hand(case, rows, method: str, policy) -> float:
+def by_hand(case, step, method: str, policy) -> float:
     """The loss of the first step from log-probabilities of single texts."""
     reference = tiny_model()
-    step = _epoch(case.top(), rows, case.spec | {"method": method})[0]
 
     def logprob(model, text):
         return plain_logprob(model, case.plan.encoder.encode(text), with_end=True)
@@ -58,27 +58,27 @@ def by_hand(case, rows, method: str, policy) -> float:
 @pytest.mark.parametrize("method", ["SFT", "DPO", "KTO"])
 def test_the_loss_equals_the_hand_formula_and_trl(tmp_path, method, scale):
     case = tiny_case()
-    rows = case.rows(0.5)
+    work = case.work(method)
     policy = drifted(tiny_model(), scale)
     log = TrainLog()
-    step = _epoch(case.top(policy), rows, case.spec | {"method": method})[0]
+    step = work.steps[0]
     ours = sum(part.item() for part in STEP_LOSSES[method](case.top(policy), step, StepSettings(BETA, 1), log))
 
     spec = case.spec | {"method": method, "trainer": case.spec["trainer"] | {"kind": "TRL_FULL"}}
-    trainer = make_trainer(LoadedModel(tiny_model(), tiny_tokenizer()), (case.plan, rows), LocalContext(tmp_path, spec))
+    trainer = make_trainer(LoadedModel(tiny_model(), tiny_tokenizer()), work, LocalContext(tmp_path, spec))
     trainer.model.load_state_dict(policy.state_dict())
     batch = next(iter(trainer.get_train_dataloader()))
     trl = trainer.compute_loss(trainer.model.train(), batch).item()
 
-    assert ours == pytest.approx(by_hand(case, rows, method, policy), abs=1e-5)
+    assert ours == pytest.approx(by_hand(case, step, method, policy), abs=1e-5)
     assert ours == pytest.approx(trl, abs=1e-5)
 
 
 def test_the_reference_point_is_above_zero_in_a_case_that_was_compared():
     case = tiny_case()
-    rows, log = case.rows(0.5), TrainLog()
+    log = TrainLog()
     policy = drifted(tiny_model(), 0.02)
-    step = _epoch(case.top(policy), rows, case.spec | {"method": "KTO"})[0]
+    step = case.work("KTO").steps[0]
     assert len(list(STEP_LOSSES["KTO"](case.top(policy), step, StepSettings(BETA, 1), log))) == 1
     assert log.reference_points[0] > 0.01
 

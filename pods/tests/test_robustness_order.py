@@ -54,7 +54,7 @@ def test_trl_sees_the_kto_blocks_and_stand_ins_that_the_cached_trunk_trainer_use
     case = tiny_case()
     rows = case.rows(0.5)
     spec = case.spec | {"step": "train", "method": "KTO", "trainer": case.spec["trainer"] | {"kind": "TRL_FULL"}}
-    trainer = make_trainer(LoadedModel(tiny_model(), tiny_tokenizer()), (case.plan, rows), LocalContext(tmp_path, spec))
+    trainer = make_trainer(LoadedModel(tiny_model(), tiny_tokenizer()), case.work("KTO"), LocalContext(tmp_path, spec))
     seen = list(trainer.train_dataset)
     planned = [row for block in kto_steps(len(rows), 4, spec["seed"]) for row in block]
     assert len(seen) == len(planned)

@@ -85,7 +85,7 @@ def test_the_trl_trainers_run_by_the_spec_without_a_trunk(folder, tmp_path, kind
     trainer = tiny_spec(None)["trainer"] | {"kind": kind, "loraRank": 2}
     context = LocalContext(tmp_path / "prepare", tiny_spec(folder, trainer=trainer))
     run(context)
-    assert set(context.saved) == {"records.jsonl"}
+    assert set(context.saved) == {"records.jsonl", "reference.safetensors"}
     for method in ("BASE", "SFT"):
         trained, result = cell(folder, inputs(context), tmp_path / method, method, trainer=trainer)
         assert result["itemsScored"] == result["itemsExpected"] > 0

@@ -8,7 +8,7 @@ from tiny import tiny_case
 
 from assay_pods.common.context import BadInputError
 from assay_pods.robustness.cells.keyword_inclusion import openers
-from assay_pods.robustness.generation import generate_and_check
+from assay_pods.robustness.generation import generate_and_check, summary
 from assay_pods.robustness.plan import PROMPT_BLIND_ITEMS
 from assay_pods.robustness.score import score_items, write_items
 
@@ -102,6 +102,8 @@ def test_generation_counts_the_texts_that_pass_the_checker(case):
         assert num_tokens > 0
         return [f"I saw a {word.upper()}!" if place else "Nothing." for place, word in enumerate(words)]
 
-    assert generate_and_check(case.records, case.plan, 4, write) == {"items": 4, "passed": 3, "relation": "neutral"}
+    found = summary(generate_and_check(case.records, case.plan, case.spec, write))
+    assert found == {"items": 4, "passed": 3, "relation": "neutral", "byRelation": {"neutral": {"items": 4, "passed": 3}}}
     assert len(set(prompts)) == 4
-    assert generate_and_check(case.records, case.plan, 0, write) is None
+    none = case.spec | {"size": case.spec["size"] | {"generationItems": 0}}
+    assert summary(generate_and_check(case.records, case.plan, none, write)) is None

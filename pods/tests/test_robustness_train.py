@@ -18,7 +18,7 @@ def trained(tmp_path, method: str, model=None, cancel_after: int | None = None):
     case = tiny_case()
     context = LocalContext(tmp_path, case.spec | {"step": "train", "method": method}, cancel_after=cancel_after)
     top = case.top(model)
-    return top, train_top_blocks(top, case.rows(0.5), context), context
+    return top, train_top_blocks(top, case.work(method), context), context
 
 
 def updates(model) -> dict[str, torch.Tensor]:
@@ -36,7 +36,8 @@ def with_trl(tmp_path, method: str, model=None):
     case = tiny_case()
     spec = case.spec | {"step": "train", "method": method, "trainer": case.spec["trainer"] | {"kind": "TRL_FULL"}}
     loaded = LoadedModel(model or tiny_model(), tiny_tokenizer())
-    return train_with_trl(loaded, (case.plan, case.rows(0.5)), LocalContext(tmp_path, spec), blocks=spec["trainer"]["blocks"])
+    context = LocalContext(tmp_path, spec)
+    return train_with_trl(loaded, case.work(method), context, case.shared, blocks=spec["trainer"]["blocks"])
 
 
 class FirstUpdateDoneError(Exception):
@@ -94,7 +95,9 @@ def test_training_lowers_its_loss_and_reports_every_step(tmp_path, method):
     _, log, context = trained(tmp_path, method)
     assert len(log.losses) == 8
     assert log.losses[-1] < log.losses[0]
-    assert context.metrics == [("loss", loss, step) for step, loss in enumerate(log.losses, start=1)]
+    assert [metric for metric in context.metrics if metric[0] == "loss"] == [
+        ("loss", loss, step) for step, loss in enumerate(log.losses, start=1)
+    ]
     assert context.stages == [("training", step, 8) for step in range(9)]
 
 
@@ -122,13 +125,14 @@ def test_a_wish_to_stop_ends_a_trl_trainer_too(tmp_path):
     spec = case.spec | {"step": "train", "method": "SFT", "trainer": case.spec["trainer"] | {"kind": "TRL_FULL"}}
     context = LocalContext(tmp_path, spec, cancel_after=2)
     with pytest.raises(CancelledError):
-        train_with_trl(LoadedModel(tiny_model(), tiny_tokenizer()), (case.plan, case.rows(0.5)), context)
+        train_with_trl(LoadedModel(tiny_model(), tiny_tokenizer()), case.work("SFT"), context, case.shared)
 
 
 def test_lora_trains_adapters_and_leaves_a_plain_model(tmp_path):
     case = tiny_case()
     spec = case.spec | {"step": "train", "method": "DPO", "trainer": case.spec["trainer"] | {"kind": "TRL_LORA", "loraRank": 4}}
-    result = train_with_trl(LoadedModel(tiny_model(), tiny_tokenizer()), (case.plan, case.rows(0.9)), LocalContext(tmp_path, spec))
+    loaded = LoadedModel(tiny_model(), tiny_tokenizer())
+    result = train_with_trl(loaded, case.work("DPO", 0.9), LocalContext(tmp_path, spec), case.shared)
     assert result.weights
     assert all("lora_" in name for name in result.weights)
     assert type(result.model) is type(tiny_model())

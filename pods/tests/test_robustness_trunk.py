@@ -8,6 +8,7 @@ from assay_pods.robustness import trunk
 from assay_pods.robustness.blocks import edge_logprobs, embed, run_blocks
 from assay_pods.robustness.encoding import Encoded, Text
 from assay_pods.robustness.score import full_scorer, reference_scorer, top_blocks_scorer
+from assay_pods.robustness.steps import texts_of
 from assay_pods.robustness.tree import PrefixTree, batch_of, chunks_of
 
 
@@ -96,13 +97,10 @@ def test_the_top_blocks_above_the_trunk_are_the_whole_model():
 
 
 def test_every_text_that_a_rate_or_method_may_need_is_in_the_trunk():
-    from assay_pods.robustness.train import _epoch
-
     case = tiny_case()
     for method in ("SFT", "DPO", "KTO"):
         for rho in (0.0, 0.1, 0.5, 0.9, 1.0):
-            for step in _epoch(case.top(), case.rows(rho), case.spec | {"method": method}):
-                assert {*step.right, *step.wrong, *step.mismatched} <= set(case.plan.trained_texts)
+            assert set(texts_of(case.work(method, rho).steps)) <= set(case.plan.trained_texts)
 
 
 def test_a_trunk_reads_back_equal_and_refuses_another_plan(tmp_path):

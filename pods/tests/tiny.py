@@ -14,9 +14,12 @@ from assay_pods.robustness.cells import find_cell, keyword_words
 from assay_pods.robustness.cells.cell import CellRequest
 from assay_pods.robustness.encoding import Encoder
 from assay_pods.robustness.plan import Plan, make_plan
+from assay_pods.robustness.recipe import Recipe, Variant
 from assay_pods.robustness.records import Rate, Record, select_renders
-from assay_pods.robustness.train import TopBlocks
-from assay_pods.robustness.trunk import Trunk, compute
+from assay_pods.robustness.steps import epoch_of, texts_of
+from assay_pods.robustness.train import TopBlocks, Work
+from assay_pods.robustness.trl_rows import Shared
+from assay_pods.robustness.trunk import Cut, Trunk, compute, extended
 
 torch.set_num_threads(1)  # threads cost more than they give at this size
 
@@ -86,6 +89,30 @@ class TinyCase(NamedTuple):
 
     def rows(self, rho: float) -> list[Record]:
         return select_renders(self.plan.pairs, Rate(rho), self.spec["seed"])
+
+    def work(self, method: str, rho: float = 0.5, variant: Variant | None = None) -> Work:
+        """What a trainer of a method is to do at a rate."""
+        trainer = self.spec["trainer"]
+        recipe = Recipe(
+            method=method,
+            learning_rate=trainer["learningRate"][method],
+            epochs=trainer["epochs"],
+            prompts_per_step=trainer["promptsPerStep"],
+            beta=trainer["beta"],
+            seed=self.spec["seed"],
+            variant=variant,
+        )
+        return Work(recipe, epoch_of(self.plan, self.rows(rho), recipe))
+
+    def extended(self, work: Work) -> "TinyCase":
+        """The same with every text of some work in its trunk."""
+        texts = texts_of(work.steps)
+        return self._replace(trunk=extended(Cut(tiny_model(), self.spec["trainer"]["blocks"]), self.plan, self.trunk, texts))
+
+    @property
+    def shared(self) -> Shared:
+        """What the TRL trainers share."""
+        return Shared(self.plan, self.trunk)
 
 
 def tiny_case(**changes: Any) -> TinyCase:

@@ -3,10 +3,12 @@
 Shapes: N nodes, E edges, H heads, D hidden size, V vocabulary; see tree.py.
 """
 
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from assay_pods.common.context import BadInputError
 from assay_pods.robustness.tree import TreeBatch
@@ -33,7 +35,7 @@ def embed(model: Any, batch: TreeBatch) -> Tensor:
     return model.model.embed_tokens(batch.tokens)
 
 
-def run_blocks(model: Any, batch: TreeBatch, hidden_nd: Tensor, span: slice) -> Tensor:
+def run_blocks(model: Any, batch: TreeBatch, hidden_nd: Tensor, span: slice, *, recompute: bool = False) -> Tensor:
     """Runs some of the model's blocks over the nodes of a batch.
 
     Args:
@@ -41,6 +43,7 @@ def run_blocks(model: Any, batch: TreeBatch, hidden_nd: Tensor, span: slice) -> 
         batch: The nodes.
         hidden_nd: What enters the first of the blocks.
         span: Which blocks.
+        recompute: Whether what happens inside a block is computed anew in the backward pass instead of being kept.
 
     Returns:
         What leaves the last of them: [N, D].
@@ -48,7 +51,8 @@ def run_blocks(model: Any, batch: TreeBatch, hidden_nd: Tensor, span: slice) -> 
     hidden_1nd = hidden_nd[None]
     rotary = model.model.rotary_emb(hidden_1nd, position_ids=batch.positions)
     for block in model.model.layers[span]:
-        hidden_1nd = block(hidden_1nd, attention_mask=batch.mask, position_embeddings=rotary, position_ids=batch.positions)
+        run = partial(checkpoint, block, use_reentrant=False) if recompute else block
+        hidden_1nd = run(hidden_1nd, attention_mask=batch.mask, position_embeddings=rotary, position_ids=batch.positions)
     return hidden_1nd[0]
 
 

@@ -6,9 +6,7 @@ from typing import Any, NamedTuple
 from jinja2 import TemplateError
 
 from assay_pods.common.context import BadInputError
-
-TOKENS_MAX = 512
-"""The longest prompt and completion together that a run accepts."""
+from assay_pods.robustness.recipe import TOKENS_MAX
 
 
 class Text(NamedTuple):
@@ -32,8 +30,12 @@ class Encoder:
     trainers make of rows in the non-conversational prompt-completion form.
     """
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: Any, tokens_max: int = TOKENS_MAX) -> None:
         """Keeps the tokenizer, which must have a chat template and an end-of-sequence token.
+
+        Args:
+            tokenizer: The model's own.
+            tokens_max: The longest prompt and completion together that a run accepts.
 
         Raises:
             BadInputError: MODEL_UNSUPPORTED, when one of the two is missing.
@@ -43,6 +45,7 @@ class Encoder:
                 "MODEL_UNSUPPORTED", "wanted a tokenizer with a chat template and an end-of-sequence token, got one without"
             )
         self.tokenizer = tokenizer
+        self.tokens_max = tokens_max
         first = tokenizer("a").input_ids[0]
         self._adds_bos = tokenizer.bos_token_id is not None and first == tokenizer.bos_token_id
         special = {token.content: index for index, token in tokenizer.added_tokens_decoder.items() if token.special}
@@ -79,15 +82,15 @@ class Encoder:
         """Gives the tokens of a prompt and its completion.
 
         Raises:
-            BadInputError: TOKENS_DIVERGE, when the prompt's tokens are no prefix of the whole text's; TEXT_TOO_LONG, above 512 tokens;
+            BadInputError: TOKENS_DIVERGE, when the prompt's tokens are no prefix of the whole text's; TEXT_TOO_LONG, above `tokens_max`;
                 DATASET_INVALID, when nothing of the completion is left but its end.
         """
         prompt_ids = list(self.tokenizer(text.prompt).input_ids)
         whole_ids = list(self.tokenizer(text.prompt + self.with_end(text.completion)).input_ids)
         if whole_ids[: len(prompt_ids)] != prompt_ids:
             raise BadInputError("TOKENS_DIVERGE", f"wanted the prompt's tokens to begin those of prompt and completion, got {text!r}")
-        if len(whole_ids) > TOKENS_MAX:
-            raise BadInputError("TEXT_TOO_LONG", f"wanted at most {TOKENS_MAX} tokens of prompt and completion, got {len(whole_ids)}")
+        if len(whole_ids) > self.tokens_max:
+            raise BadInputError("TEXT_TOO_LONG", f"wanted at most {self.tokens_max} tokens of prompt and completion, got {len(whole_ids)}")
         if len(whole_ids) - len(prompt_ids) < 2:
             raise BadInputError("DATASET_INVALID", f"wanted a completion of at least one token, got {text.completion!r}")
         return Encoded(prompt_ids, whole_ids[len(prompt_ids) :])

@@ -1,41 +1,72 @@
 """What the model writes by itself: greedy text for some test prompts, held to each item's checker."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from transformers import GenerationConfig
 
-from assay_pods.robustness.checkers import passes
+from assay_pods.robustness.checkers import scores
 from assay_pods.robustness.plan import Plan
-from assay_pods.robustness.records import Record, pairs_of
+from assay_pods.robustness.records import Record
 
 TOKENS_BEYOND_ANSWER = 8
-"""How much longer than the longest right completion a text may grow before it is cut."""
+"""How much longer than twice the longest right completion a text may grow before it is cut."""
+
+PROMPTS_AT_ONCE = 32
+
+CUED_TASKS = ("CONSTRAINED_INSTRUCTION_FOLLOWING",)
+"""Tasks whose first figure is the checker on written text, so that prompts with a cue are answered too."""
 
 Write = Callable[[Sequence[str], int], list[str]]
 """Writes a text of at most so many tokens after each prompt."""
 
 
-def generate_and_check(records: Sequence[Record], plan: Plan, num_items: int, write: Write) -> dict[str, Any] | None:
-    """Lets the model answer prompts without a cue and counts the answers that pass.
+def generate_and_check(
+    records: Sequence[Record], plan: Plan, spec: Mapping[str, Any], write: Write
+) -> dict[tuple[str, str], dict[str, Any]]:
+    """Lets the model answer prompts and holds the answers to their checkers.
 
     Args:
         records: The rows of records.jsonl.
         plan: The plan, whose encoder renders prompts.
-        num_items: How many test pairs, from the first; 0 asks for none.
+        spec: Names the task, and in `size.generationItems` how many test pairs, from the first; 0 asks for none.
         write: The model.
 
     Returns:
-        `items`, `passed` and `relation`, or None when no items are asked for.
+        `{"text", "scores"}` by item key and relation.
     """
-    chosen = _prompts(records, num_items)
+    chosen = _prompts(records, spec)
     if not chosen:
-        return None
+        return {}
+    prompts = [plan.encoder.render(record.messages) for record in chosen]
     longest = max(plan.encoder.count(record.chosen) for record in chosen)
-    texts = write([plan.encoder.render(record.messages) for record in chosen], longest + TOKENS_BEYOND_ANSWER)
-    passed = sum(passes(record.checker, text) for record, text in zip(chosen, texts, strict=True))
-    return {"items": len(chosen), "passed": passed, "relation": chosen[0].relation}
+    room = plan.encoder.tokens_max - max(map(plan.encoder.count, prompts))
+    limit = max(1, min(2 * longest + TOKENS_BEYOND_ANSWER, room))
+    starts = range(0, len(prompts), PROMPTS_AT_ONCE)
+    texts = [text for start in starts for text in write(prompts[start : start + PROMPTS_AT_ONCE], limit)]
+    return {
+        (record.pair_id, record.relation): {"text": text, "scores": scores(record.checker, text)}
+        for record, text in zip(chosen, texts, strict=True)
+    }
+
+
+def add_to_items(items: Iterable[dict[str, Any]], written: Mapping[tuple[str, str], dict[str, Any]]) -> list[dict[str, Any]]:
+    """Gives the rows of items.jsonl with the text that was written for them."""
+    return [item | ({"generation": written[key]} if (key := (item["itemKey"], item["relation"])) in written else {}) for item in items]
+
+
+def summary(written: Mapping[tuple[str, str], dict[str, Any]]) -> dict[str, Any] | None:
+    """Gives how many of the written answers passed, by relation; the first relation's figures stand alone too. None for none."""
+    counts: dict[str, dict[str, int]] = {}
+    for (_, relation), found in written.items():
+        own = counts.setdefault(relation, {"items": 0, "passed": 0})
+        own["items"] += 1
+        own["passed"] += int(found["scores"].get("strict", found["scores"].get("exact")) == 1)
+    if not counts:
+        return None
+    first = "neutral" if "neutral" in counts else next(iter(counts))
+    return counts[first] | {"relation": first, "byRelation": counts}
 
 
 def greedy(model: Any, tokenizer: Any) -> Write:
@@ -61,8 +92,27 @@ def greedy(model: Any, tokenizer: Any) -> Write:
     return write
 
 
-def _prompts(records: Sequence[Record], num_items: int) -> list[Record]:
-    """The neutral renders of the first test pairs, or the aligned ones where the data has no neutral render."""
-    pairs = list(pairs_of(records, "test").values())
-    relation = "neutral" if all("neutral" in renders for renders in pairs) else "aligned"
-    return [renders[relation] for renders in pairs[:num_items]]
+def _prompts(records: Sequence[Record], spec: Mapping[str, Any]) -> list[Record]:
+    """The renders to answer of the first test pairs: those without a cue where the data has such, and every slice."""
+    pairs: dict[str, dict[str, Record]] = {}
+    for record in records:
+        if record.split == "test":
+            pairs.setdefault(record.pair_id, {})[record.relation] = record
+    some = list(pairs.values())[: spec["size"]["generationItems"]]
+    if spec["data"].get("artifact") == "DISTRIBUTIONAL_NARROWNESS":
+        return [record for renders in _of_every_slice(list(pairs.values()), spec) for record in renders.values()]
+    plain = "neutral" if all("neutral" in renders for renders in some) else "aligned"
+    cued = ("aligned", "conflicting") if spec["data"].get("task") in CUED_TASKS else ()
+    return [renders[relation] for renders in some for relation in dict.fromkeys((plain, *cued)) if relation in renders]
+
+
+def _of_every_slice(pairs: Sequence[dict[str, Record]], spec: Mapping[str, Any]) -> list[dict[str, Record]]:
+    """The first test pairs of each slice, as many of each."""
+    taken: dict[str | None, int] = {}
+    chosen: list[dict[str, Record]] = []
+    for renders in pairs:
+        name = next(iter(renders.values())).slice
+        if taken.get(name, 0) < spec["size"]["generationItems"]:
+            taken[name] = taken.get(name, 0) + 1
+            chosen.append(renders)
+    return chosen

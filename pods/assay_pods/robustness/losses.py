@@ -1,4 +1,4 @@
-"""The three losses, as TRL 1.16 computes them, over log-probabilities summed by text.
+"""The losses over log-probabilities summed by text: those of TRL 1.16, and what the mitigations make of them.
 
 Shapes: B prompts of the step, R rows of a KTO step. `ratio` is log pi(y|x) - log ref(y|x), in nats, over the completion with its end token.
 """
@@ -13,9 +13,20 @@ def sft_loss(logprobs_b: Tensor, num_tokens: Tensor | int) -> Tensor:
     return -logprobs_b.sum() / num_tokens
 
 
-def dpo_loss(chosen_ratio_b: Tensor, rejected_ratio_b: Tensor, beta: float) -> Tensor:
-    """Gives DPO's sigmoid loss: the mean of -log sigmoid(beta * (ratio of chosen - ratio of rejected))."""
-    return -functional.logsigmoid(beta * (chosen_ratio_b - rejected_ratio_b)).mean()
+def dpo_loss(chosen_ratio_b: Tensor, rejected_ratio_b: Tensor, beta: float, ties_b: Tensor | None = None) -> Tensor:
+    """Gives DPO's sigmoid loss: the mean of -log sigmoid(beta * (ratio of chosen - ratio of rejected)).
+
+    Args:
+        chosen_ratio_b: Log-ratios of the right completions.
+        rejected_ratio_b: Log-ratios of the wrong ones.
+        beta: DPO's beta.
+        ties_b: True where neither side is better. There the loss is the mean of both orders' losses, smallest where the ratios are equal.
+    """
+    margin_b = beta * (chosen_ratio_b - rejected_ratio_b)
+    loss_b = -functional.logsigmoid(margin_b)
+    if ties_b is not None:
+        loss_b = torch.where(ties_b, (loss_b - functional.logsigmoid(-margin_b)) / 2, loss_b)
+    return loss_b.mean()
 
 
 def kto_loss(ratio_r: Tensor, labels_r: Tensor, reference_point: Tensor, beta: float) -> Tensor:

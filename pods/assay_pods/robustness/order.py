@@ -29,28 +29,42 @@ def usable_pairs(num_pairs: int, prompts_per_step: int) -> int:
     return num_pairs - num_pairs % prompts_per_step
 
 
+def pair_order(num_pairs: int, seed: int) -> list[int]:
+    """Gives the order in which every epoch passes the pairs, as TRL's sequential sampling does."""
+    return permutation(seed, "order", num_pairs)
+
+
 def pair_steps(num_pairs: int, prompts_per_step: int, seed: int) -> list[list[int]]:
-    """Gives the pairs of each step of an epoch, for SFT and DPO; every epoch has the same order, as TRL's sequential sampling."""
-    order = _pair_order(num_pairs, seed)
-    return [order[start : start + prompts_per_step] for start in range(0, num_pairs, prompts_per_step)]
+    """Gives the pairs of each step of an epoch, for SFT and DPO."""
+    return in_steps(pair_order(num_pairs, seed), prompts_per_step)
+
+
+def in_steps(places: Sequence[int], size: int) -> list[list[int]]:
+    """Cuts an order into steps of so many places each."""
+    return [list(places[start : start + size]) for start in range(0, len(places), size)]
 
 
 def kto_steps(num_pairs: int, prompts_per_step: int, seed: int) -> list[list[KtoRow]]:
-    """Gives the rows of each step of an epoch, for KTO: 2 x prompts_per_step rows a step, as many steps as the other methods.
+    """Gives the rows of each step of an epoch, for KTO: 2 x prompts_per_step rows a step, as many steps as the other methods."""
+    return kto_blocks(pair_order(num_pairs, seed), prompts_per_step)
 
-    The pairs' order is passed twice. In the first pass right and wrong completions alternate, in the second they are exchanged: every
-    block has both labels in equal number, no prompt stands twice in a block, and the length is a multiple of the block's. The completion
-    that stands in for z0 is that of the row before, and of the block's last row for its first, as TRL rolls them.
+
+def kto_blocks(places: Sequence[int], prompts_per_step: int, run: int = 1) -> list[list[KtoRow]]:
+    """Lays an order of pairs out as KTO's blocks.
+
+    The order is passed twice. In the first pass right and wrong completions alternate, in the second they are exchanged: every block has
+    both labels, no prompt stands twice in a block, and the length is a multiple of the block's. The completion that stands in for z0 is
+    that of the row before, and of the block's last row for its first, as TRL rolls them.
+
+    Args:
+        places: The pairs in the order of an epoch, whole steps.
+        prompts_per_step: Half of a block's rows.
+        run: How many neighbours share a label: 2 where neighbours are of two groups in turn, so that no group has one label only.
     """
-    assert num_pairs % prompts_per_step == 0, (num_pairs, prompts_per_step)
-    order = _pair_order(num_pairs, seed)
-    rows = [(pair, (place + half) % 2 == 0) for half in (0, 1) for place, pair in enumerate(order)]
+    assert len(places) % prompts_per_step == 0, (len(places), prompts_per_step)
+    rows = [(pair, (place // run + half) % 2 == 0) for half in (0, 1) for place, pair in enumerate(places)]
     size = 2 * prompts_per_step
     return [_with_mismatched(rows[start : start + size]) for start in range(0, len(rows), size)]
-
-
-def _pair_order(num_pairs: int, seed: int) -> list[int]:
-    return permutation(seed, "order", num_pairs)
 
 
 def _with_mismatched(block: Sequence[tuple[int, bool]]) -> list[KtoRow]:

@@ -73,8 +73,7 @@ def make_plan(records: Sequence[Record], spec: Mapping[str, Any], encoder: Encod
     pairs = train[: order.usable_pairs(len(train), step_size)]
     questions = sorted(_questions(records, spec["seed"], encoder), key=lambda q: (q.split, q.item_key, q.relation))
     plan = Plan(pairs, questions, [], PrefixTree(), encoder)
-    cached = spec["trainer"]["kind"] == "TOP_BLOCKS"
-    plan.trained_texts.extend(_trained_texts(plan, spec) if cached else ())
+    plan.trained_texts.extend(_trained_texts(plan, spec))
     for text in (*plan.trained_texts, *(side for question in questions for side in (question.right, question.wrong))):
         if text not in plan.tree.paths:
             plan.tree.add(text, encoder.encode(text))

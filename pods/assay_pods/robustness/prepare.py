@@ -7,20 +7,16 @@ from typing import Any
 from assay_pods.common.context import BadInputError, RunContext
 from assay_pods.common.models import load_model
 from assay_pods.common.seeds import seed_everything
-from assay_pods.robustness import trunk
+from assay_pods.robustness import shared
 from assay_pods.robustness.blocks import check_supported
 from assay_pods.robustness.cells import find_cell
 from assay_pods.robustness.cells.cell import Cell, CellRequest
 from assay_pods.robustness.checkers import verify
 from assay_pods.robustness.encoding import Encoder, Text
 from assay_pods.robustness.plan import Plan, make_plan
+from assay_pods.robustness.recipe import tokens_max
 from assay_pods.robustness.record_rows import read_records, write_records
 from assay_pods.robustness.records import SPLITS, Record
-
-TRUNK_ERROR_MAX = 0.01
-"""Nats a text by which the cached trunk may differ from plain forward passes; fp32 gives about 1e-4."""
-
-TRUNK_ERROR_MAX_BF16 = 1.0
 
 
 def prepare(context: RunContext) -> dict[str, Any]:
@@ -31,7 +27,7 @@ def prepare(context: RunContext) -> dict[str, Any]:
     context.progress("preparing", 0, 1)
     loaded = load_model(context)
     check_supported(loaded.model)
-    encoder = Encoder(loaded.tokenizer)
+    encoder = Encoder(loaded.tokenizer, tokens_max(spec))
     cell = _cell(spec["data"])
     records = cell.generate(_request(spec, encoder)) if cell else read_records(context.inputs["upload"])
     for record in records:
@@ -46,8 +42,7 @@ def prepare(context: RunContext) -> dict[str, Any]:
     write_records(path, records, cell.version if cell else "uploaded/1")
     context.save("records.jsonl", "DATASET", path)
     diagnostics = _diagnostics(records, encoder)
-    if spec["trainer"]["kind"] == "TOP_BLOCKS":
-        diagnostics["trunkErrorNats"] = _save_trunk(context, loaded.model, plan)
+    diagnostics |= shared.make_and_save(context, loaded.model, plan)
     context.progress("preparing", 1, 1)
     return {
         "step": "prepare",
@@ -78,24 +73,6 @@ def _request(spec: Mapping[str, Any], encoder: Encoder) -> CellRequest:
 def _splits(records: Sequence[Record]) -> list[str]:
     """The three splits that there always are, and the warm-up where there is one."""
     return [split for split in SPLITS if split != "warmup" or any(record.split == split for record in records)]
-
-
-def _save_trunk(context: RunContext, model: Any, plan: Plan) -> float:
-    blocks = context.spec["trainer"]["blocks"]
-    if not 1 <= blocks <= len(model.model.layers):
-        raise BadInputError("BLOCKS_INVALID", f"wanted 1 to {len(model.model.layers)} trained blocks for this model, got {blocks}")
-    made = trunk.compute(model, plan, blocks, lambda done, total: context.progress("preparing", done, total + 1))
-    error = trunk.largest_error(model, plan, made, plan.trained_texts[:2])
-    allowed = TRUNK_ERROR_MAX if context.spec["precision"] == "fp32" else TRUNK_ERROR_MAX_BF16
-    if not error <= allowed:
-        raise BadInputError(
-            "MODEL_UNSUPPORTED",
-            f"wanted a model whose blocks give, run one by one, what it gives as a whole, got {error} nats apart (allowed {allowed})",
-        )
-    path = context.work_dir / "trunk.safetensors"
-    trunk.save(made, plan, path)
-    context.save("trunk.safetensors", "CACHE", path)
-    return error
 
 
 def _check_texts(record: Record, encoder: Encoder) -> None:

@@ -15,6 +15,7 @@ from assay_pods.common.context import BadInputError
 from assay_pods.robustness.blocks import edge_logprobs, embed, run_blocks
 from assay_pods.robustness.encoding import Text
 from assay_pods.robustness.plan import Plan, Question
+from assay_pods.robustness.records import Record
 from assay_pods.robustness.train import TopBlocks
 from assay_pods.robustness.tree import batch_of, chunks_of
 from assay_pods.robustness.trunk import NODES_PER_BATCH, Trunk
@@ -52,7 +53,7 @@ def write_items(path: Path, items: Sequence[dict[str, Any]]) -> None:
 
 
 def reference_scorer(plan: Plan, trunk: Trunk) -> Scorer:
-    """Gives the scorer of the untrained model: `prepare` has its log-probabilities already."""
+    """Gives the scorer of the reference model, whose log-probabilities are known already."""
 
     def score(texts: Sequence[Text]) -> list[float]:
         return [trunk.reference_t[list(plan.tree.paths[text].edges(with_end=False))].sum().item() for text in texts]
@@ -63,9 +64,7 @@ def reference_scorer(plan: Plan, trunk: Trunk) -> Scorer:
 def top_blocks_scorer(top: TopBlocks, report: Callable[[int, int], None]) -> Scorer:
     """Gives the scorer of a model whose top blocks were trained, above the cached trunk."""
     below = len(top.model.model.layers) - top.blocks
-    return _model_scorer(
-        top.model, top.plan, report, lambda batch: (top.trunk.hidden_td[batch.nodes.cpu()].to(top.model.device), slice(below, None))
-    )
+    return _model_scorer(top.model, top.plan, report, lambda batch: (top.trunk.entering(batch).to(top.model.device), slice(below, None)))
 
 
 def full_scorer(model: Any, plan: Plan, report: Callable[[int, int], None]) -> Scorer:
@@ -99,11 +98,25 @@ def _row(question: Question, plan: Plan, logprobs: tuple[float, float]) -> dict[
     row: dict[str, Any] = {"itemKey": question.item_key, "split": question.split, "relation": question.relation}
     if question.gold_class is not None:
         row["goldClass"] = question.gold_class
-    return row | {
+    chosen, rejected = (len(plan.tree.paths[side].edges(with_end=False)) for side in (question.right, question.wrong))
+    row |= {
         "logprobChosen": right,
         "logprobRejected": wrong,
-        "tokensChosen": len(plan.tree.paths[question.right].edges(with_end=False)),
-        "tokensRejected": len(plan.tree.paths[question.wrong].edges(with_end=False)),
+        "tokensChosen": chosen,
+        "tokensRejected": rejected,
         "margin": margin,
-        "score": 1 if margin > 0 else 0.5 if margin == 0 else 0,
+        "score": _score(margin),
     }
+    if chosen != rejected:
+        row["tokenMeanScore"] = _score(right / chosen - wrong / rejected)
+    return row | _about(question.record)
+
+
+def _score(margin: float) -> float:
+    return 1 if margin > 0 else 0.5 if margin == 0 else 0
+
+
+def _about(record: Record) -> dict[str, Any]:
+    """What the render was like that the question was made of."""
+    about: dict[str, Any] = {"artifactPresent": record.artifact_present, "cueTarget": record.cue_target}
+    return about if record.slice is None else about | {"slice": record.slice}

@@ -1,33 +1,32 @@
 """The reference trainers: TRL's own SFTTrainer, DPOTrainer and KTOTrainer on the same rows in the same order.
 
 What TRL would do by default and must not here: bf16 and gradient checkpointing on a CPU, random sampling, unpairing by itself (all
-desirable rows first), a KTO block with a prompt twice in it, telemetry, checkpoints with pickle in them.
+desirable rows first), a KTO block with a prompt twice in it, packing, telemetry, checkpoints with pickle in them.
 """
 
 import copy
 import os
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from datasets import Dataset, disable_progress_bars
 from peft import LoraConfig, get_peft_model_state_dict
 from torch import Tensor
-from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
-from transformers.trainer import TRAINER_STATE_NAME
+from transformers import PrinterCallback, TrainingArguments
 
-from assay_pods.common.checkpoint_files import read_state
-from assay_pods.common.checkpoints import Checkpoints, Training
-from assay_pods.common.context import BadInputError, RunContext
+from assay_pods.common.context import RunContext
 from assay_pods.common.models import LoadedModel
-from assay_pods.robustness import order
-from assay_pods.robustness.encoding import TOKENS_MAX
-from assay_pods.robustness.plan import Plan
-from assay_pods.robustness.records import Record
-from assay_pods.robustness.train import TrainLog, check_finite
+from assay_pods.robustness import attention
+from assay_pods.robustness.cell_batch import accumulation
+from assay_pods.robustness.recipe import Recipe, tokens_max
+from assay_pods.robustness.train import Work
+from assay_pods.robustness.train_log import TrainLog
+from assay_pods.robustness.trl_progress import Progress, state_to_resume
+from assay_pods.robustness.trl_rows import Shared, shared_rows, text_rows, tokens_of
+from assay_pods.robustness.trl_trainers import trainer_class
 
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
-PlanAndRows = tuple[Plan, Sequence[Record]]
+__all__ = ["Shared", "Trained", "lora_of", "make_trainer", "train_with_trl"]
 
 
 class Trained(NamedTuple):
@@ -38,150 +37,107 @@ class Trained(NamedTuple):
     log: TrainLog
 
 
-class _Progress(TrainerCallback):
-    """Tells the run about steps and losses, keeps and restores the training's state, and lets the run stop."""
-
-    def __init__(self, context: RunContext, log: TrainLog) -> None:
-        self._context = context
-        self._log = log
-        self._checkpoints: Checkpoints | None = None
-
-    def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        # Here, and not after a step: only now has the trainer logged that step and drawn what this one needs.
-        if self._checkpoints is None:
-            self._checkpoints = Checkpoints(self._context, self._training(**kwargs))
-            self._log.steps_planned = state.max_steps
-            self._checkpoints.resume()
-        elif state.global_step > 0:
-            self._checkpoints.after_step(state.global_step)
-        self._context.progress("training", state.global_step, state.max_steps)
-
-    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        logs = kwargs["logs"]
-        if "loss" in logs:
-            check_finite(float(logs["loss"]), state.global_step)
-            self._log.losses.append(float(logs["loss"]))
-            self._context.metric("loss", float(logs["loss"]), state.global_step)
-            if self._context.score_partial_requested:
-                control.should_training_stop = True
-        if "kl" in logs:
-            self._log.reference_points.append(float(logs["kl"]))
-
-    def _training(self, *, model: Any, optimizer: Any, lr_scheduler: Any, **_: Any) -> Training:
-        weights = {name: value for name, value in model.named_parameters() if value.requires_grad}
-        # Accelerate wraps the optimiser; what is inside is torch's own.
-        return Training(weights, getattr(optimizer, "optimizer", optimizer), lr_scheduler, self._log)
-
-
-class _Resumable:
-    """Makes a trainer skip the steps of a checkpoint without reading one of its own kind: `_Progress` restores the rest."""
-
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        pass
-
-
-def train_with_trl(loaded: LoadedModel, plan_and_rows: PlanAndRows, context: RunContext, blocks: int | None = None) -> Trained:
+def train_with_trl(loaded: LoadedModel, work: Work, context: RunContext, shared: Shared, *, blocks: int | None = None) -> Trained:
     """Trains the whole model (TRL_FULL) or adapters that are merged afterwards (TRL_LORA).
 
     Args:
-        loaded: The untrained model and its tokenizer; the model is changed.
-        plan_and_rows: The plan, and the chosen render of each training pair.
-        context: The run; its spec names method, trainer, precision and seed.
+        loaded: The model to start from, which is the reference too, and its tokenizer; the model is changed.
+        work: The recipe and the steps of an epoch.
+        context: The run; its spec names the trainer and the precision.
+        shared: The tokens and the reference model's log-probabilities of every text.
         blocks: Train only this many top blocks (TRL_FULL), to compare with the cached-trunk trainer; None trains everything.
 
     Raises:
-        BadInputError: TRAINER_UNKNOWN or TRAINING_DIVERGED.
+        BadInputError: ATTENTION_UNSUPPORTED, TRAINING_DIVERGED.
         CancelledError: when the user asked to stop.
         ReleasedError: when the run is to go on later or elsewhere, from the checkpoint that was written.
     """
-    kind = context.spec["trainer"]["kind"]
-    if kind not in ("TRL_LORA", "TRL_FULL"):
-        raise BadInputError("TRAINER_UNKNOWN", f"wanted the trainer TOP_BLOCKS, TRL_LORA or TRL_FULL, got {kind!r}")
     if blocks is not None:
-        _freeze_below(loaded.model, blocks)
+        freeze_below(loaded.model, blocks)
     log = TrainLog()
-    trainer = make_trainer(loaded, plan_and_rows, context)
-    trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(_Progress(context, log))
-    trainer.train(resume_from_checkpoint=_state_to_resume(context, trainer.args))
-    tokens = _tokens_of_steps(plan_and_rows, context.spec)
+    with attention.chosen(loaded.model, context):
+        trainer = make_trainer(loaded, work, context, shared=shared, log=log)
+        trainer.remove_callback(PrinterCallback)
+        trainer.add_callback(Progress(context, work, log))
+        trainer.train(resume_from_checkpoint=state_to_resume(context, trainer.args))
+    tokens = [tokens_of(shared.plan, step) for step in work.steps]
     log.tokens = sum(tokens[step % len(tokens)] for step in range(len(log.losses)))
-    if kind == "TRL_LORA":
+    if context.spec["trainer"]["kind"] == "TRL_LORA":
         weights = get_peft_model_state_dict(trainer.model)
         return Trained(trainer.model.merge_and_unload(), weights, log)
     weights = {name: value for name, value in trainer.model.named_parameters() if value.requires_grad}
     return Trained(trainer.model, weights, log)
 
 
-def _state_to_resume(context: RunContext, args: TrainingArguments) -> str | None:
-    """Gives a folder that says to the trainer which steps are done, and nothing more."""
-    if context.resume is None:
-        return None
-    folder = context.work_dir / "resume"
-    folder.mkdir()
-    done = TrainerState(global_step=read_state(context.resume)["step"], logging_steps=1, train_batch_size=args.train_batch_size)
-    done.save_to_json(str(folder / TRAINER_STATE_NAME))
-    return str(folder)
+def make_trainer(loaded: LoadedModel, work: Work, context: RunContext, *, shared: Shared | None = None, log: TrainLog | None = None) -> Any:
+    """Builds the TRL trainer of the recipe's method.
 
-
-def make_trainer(loaded: LoadedModel, plan_and_rows: PlanAndRows, context: RunContext) -> Any:
-    """Builds the TRL trainer of the spec's method."""
+    Args:
+        loaded: The model and its tokenizer.
+        work: The recipe and the steps of an epoch.
+        context: The run.
+        shared: Tokens and log-probabilities that are known; without them TRL turns texts into tokens and runs the reference model itself.
+        log: Where a mitigation keeps its state.
+    """
     from trl.trainer.dpo_config import DPOConfig
-    from trl.trainer.dpo_trainer import DPOTrainer
     from trl.trainer.kto_config import KTOConfig
-    from trl.trainer.kto_trainer import KTOTrainer
     from trl.trainer.sft_config import SFTConfig
-    from trl.trainer.sft_trainer import SFTTrainer
 
     disable_progress_bars()
-    spec, method = context.spec, context.spec["method"]
-    common = _arguments(context) | _batch(context)
+    recipe = work.recipe
+    rows = text_rows(work) if shared is None else shared_rows(work, shared)
     parts: dict[str, Any] = {
         "model": loaded.model,
         "processing_class": loaded.tokenizer,
-        "train_dataset": Dataset.from_list(dataset_rows(plan_and_rows, spec)),
-        "peft_config": _lora(spec["trainer"]),
+        "train_dataset": Dataset.from_list(rows),
+        "peft_config": lora_of(context.spec["trainer"]),
     }
-    if method == "SFT":
-        return _resumable(SFTTrainer)(args=SFTConfig(**common, packing=False), **parts)
-    if parts["peft_config"] is None:
-        parts["ref_model"] = copy.deepcopy(loaded.model)
-    if method == "DPO":
-        return _resumable(DPOTrainer)(args=DPOConfig(**common, beta=spec["trainer"]["beta"]), **parts)
-    return _resumable(KTOTrainer)(args=KTOConfig(**common, beta=spec["trainer"]["beta"]), **parts)
+    common = _arguments(recipe, context) | _batch(recipe, context)
+    if recipe.method == "SFT":
+        arguments = SFTConfig(**common, packing=False)
+    else:
+        own: dict[str, Any] = {"beta": recipe.beta, "precompute_ref_log_probs": shared is not None}
+        arguments = DPOConfig(**common, **own) if recipe.method == "DPO" else KTOConfig(**common, **own)
+        if shared is None and parts["peft_config"] is None:
+            parts["ref_model"] = copy.deepcopy(loaded.model)
+    _on_one_device(arguments)
+    return trainer_class(recipe, known=shared is not None, log=log or TrainLog())(args=arguments, **parts)
 
 
-def dataset_rows(plan_and_rows: PlanAndRows, spec: Any) -> list[dict[str, Any]]:
-    """Gives the rows of one epoch in the order in which the cached-trunk trainer sees them."""
-    plan, rows = plan_and_rows
-    size, seed = spec["trainer"]["promptsPerStep"], spec["seed"]
-    if spec["method"] == "KTO":
-        blocks = order.kto_steps(len(rows), size, seed)
-        return [_row(plan, rows[row.pair], row.desirable) | {"label": row.desirable} for block in blocks for row in block]
-    ordered = [rows[pair] for step in order.pair_steps(len(rows), size, seed) for pair in step]
-    if spec["method"] == "SFT":
-        return [_row(plan, record, True) for record in ordered]
-    return [{"prompt": plan.text(record, True).prompt, "chosen": record.chosen, "rejected": record.rejected} for record in ordered]
+def lora_of(trainer: Any) -> LoraConfig | None:
+    """Gives the adapters of the spec's trainer; None where it trains whole weights."""
+    if trainer["kind"] != "TRL_LORA":
+        return None
+    rank = trainer["loraRank"]
+    return LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM")
 
 
-def _row(plan: Plan, record: Record, desirable: bool) -> dict[str, Any]:
-    text = plan.text(record, desirable)
-    return {"prompt": text.prompt, "completion": text.completion}
+def freeze_below(model: Any, blocks: int) -> None:
+    """Leaves only the top blocks to be trained."""
+    model.requires_grad_(False)
+    for block in model.model.layers[len(model.model.layers) - blocks :]:
+        block.requires_grad_(True)
 
 
-def _arguments(context: RunContext) -> dict[str, Any]:
-    spec, trainer = context.spec, context.spec["trainer"]
+def _on_one_device(arguments: TrainingArguments) -> None:
+    """A run trains on one device, however many its machine shows; see decision 0017."""
+    if arguments.n_gpu > 1:
+        # What the transformers Trainer goes by, else it asks for data parallelism in one process, which TRL refuses.
+        setattr(arguments, "_n_gpu", 1)  # noqa: B010
+
+
+def _arguments(recipe: Recipe, context: RunContext) -> dict[str, Any]:
     on_cpu = context.device == "cpu"
     return {
         "output_dir": str(context.work_dir / "trl"),
-        "learning_rate": trainer["learningRate"][spec["method"]],
-        "num_train_epochs": trainer["epochs"],
-        "max_length": TOKENS_MAX,
-        "seed": spec["seed"],
-        "data_seed": spec["seed"],
+        "learning_rate": recipe.learning_rate,
+        "num_train_epochs": recipe.epochs,
+        "max_length": tokens_max(context.spec),
+        "seed": recipe.seed,
+        "data_seed": recipe.seed,
         "train_sampling_strategy": "sequential",
         "use_cpu": on_cpu,
-        "bf16": spec["precision"] == "bf16",
+        "bf16": context.spec["precision"] == "bf16",
         "dataloader_pin_memory": not on_cpu,
         "logging_steps": 1,
         # By default a loss that is no number is logged as the mean of the others.
@@ -193,51 +149,19 @@ def _arguments(context: RunContext) -> dict[str, Any]:
     }
 
 
-def _batch(context: RunContext) -> dict[str, Any]:
+def _batch(recipe: Recipe, context: RunContext) -> dict[str, Any]:
     """Gives the rows of a step and how they are divided where memory is short.
 
-    SFT and DPO sum the gradients of equal parts. KTO's batch stays whole, because TRL takes z0 over what is in memory at once: there
-    activations are computed anew in the backward pass instead of being kept.
+    SFT and DPO sum the gradients of equal parts. KTO's batch stays whole, because TRL takes z0 over what is in memory at once, and so does
+    GROUP_DRO's, whose weights move by the loss of the whole step: there activations are computed anew in the backward pass instead.
     """
-    prompts, divisor = context.spec["trainer"]["promptsPerStep"], context.micro_batch_divisor
-    if context.spec["method"] == "KTO":
-        return {"per_device_train_batch_size": 2 * prompts, "gradient_checkpointing": divisor > 1}
-    parts = next(parts for parts in range(min(divisor, prompts), prompts + 1) if prompts % parts == 0)
+    asked, divisor = bool(context.spec["trainer"].get("gradientCheckpointing")), context.micro_batch_divisor
+    if recipe.method == "KTO" or recipe.variant_kind == "GROUP_DRO":
+        rows = recipe.prompts_per_step * (2 if recipe.method == "KTO" else 1)
+        return {"per_device_train_batch_size": rows, "gradient_checkpointing": asked or divisor > 1}
+    parts = accumulation(recipe, divisor)
     return {
-        "per_device_train_batch_size": prompts // parts,
+        "per_device_train_batch_size": recipe.prompts_per_step // parts,
         "gradient_accumulation_steps": parts,
-        "gradient_checkpointing": False,
+        "gradient_checkpointing": asked,
     }
-
-
-def _resumable(trainer: type) -> Any:
-    return type(trainer.__name__, (_Resumable, trainer), {})
-
-
-def _lora(trainer: Any) -> LoraConfig | None:
-    if trainer["kind"] != "TRL_LORA":
-        return None
-    rank = trainer["loraRank"]
-    return LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM")
-
-
-def _freeze_below(model: Any, blocks: int) -> None:
-    model.requires_grad_(False)
-    for block in model.model.layers[len(model.model.layers) - blocks :]:
-        block.requires_grad_(True)
-
-
-def _tokens_of_steps(plan_and_rows: PlanAndRows, spec: Any) -> list[int]:
-    """Counts the completion tokens of each step of an epoch, end tokens included, as the cached-trunk trainer does."""
-    plan, rows = plan_and_rows
-    size, seed = spec["trainer"]["promptsPerStep"], spec["seed"]
-    if spec["method"] == "KTO":
-        steps = [[(row.pair, row.desirable) for row in step] for step in order.kto_steps(len(rows), size, seed)]
-    else:
-        sides = (True,) if spec["method"] == "SFT" else (True, False)
-        steps = [[(pair, side) for pair in step for side in sides] for step in order.pair_steps(len(rows), size, seed)]
-    count = {
-        (pair, side): len(plan.encoder.encode(plan.text(rows[pair], side)).completion_ids)
-        for pair, side in {row for step in steps for row in step}
-    }
-    return [sum(count[row] for row in step) for step in steps]
