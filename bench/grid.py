@@ -215,7 +215,8 @@ def _trl_cell(asked: dict[str, Any]) -> None:
     from assay_pods.robustness.encoding import Encoder
     from assay_pods.robustness.plan import make_plan
     from assay_pods.robustness.recipe import recipe_of
-    from assay_pods.robustness.records import read_records, select_renders
+    from assay_pods.robustness.record_rows import read_records
+    from assay_pods.robustness.records import Rate, select_renders
     from assay_pods.robustness.steps import epoch_of
     from assay_pods.robustness.train import Work
     from assay_pods.robustness.trl_reference import make_trainer
@@ -226,7 +227,7 @@ def _trl_cell(asked: dict[str, Any]) -> None:
     loaded = load_model(context)
     started = time.perf_counter()
     plan = make_plan(read_records(Path(asked["records"])), spec, Encoder(loaded.tokenizer))
-    rows = select_renders(plan.pairs, spec["spuriousness"], spec["seed"])
+    rows = select_renders(plan.pairs, Rate(spec["spuriousness"]), spec["seed"])
     recipe = recipe_of(context)
     work = Work(recipe, epoch_of(plan, rows, recipe))
     layout = time.perf_counter() - started
