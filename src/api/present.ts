@@ -68,6 +68,7 @@ const typenames: Readonly<Record<UserErrorCode, string>> = {
   DATASET_INVALID: "DatasetInvalidError",
   MODEL_UNSAFE: "ModelUnsafeError",
   UNSUPPORTED_COMBINATION: "UnsupportedCombinationError",
+  CLAIM_UNSUPPORTED: "ClaimUnsupportedError",
 };
 
 /** The published error, or null when the fault is not the user's. */

@@ -1,6 +1,7 @@
 import { AssayError, invalidInput } from "../errors.js";
 import { digestOf, type Json } from "./digest.js";
-import { plannedRates, type RobustnessRequest, RUNS_MAX, runCount } from "./robustness.js";
+import { type RobustnessRequest, RUNS_MAX } from "./robustness.js";
+import { plannedRates, runCount } from "./robustness-cells.js";
 import { faultsOf, SEED_MAX } from "./robustness-rules.js";
 
 /** What is added to the grid of a robustness experiment that was accepted. */
@@ -68,7 +69,7 @@ export function extensionFaults(
   ];
   const larger = extended(request, additions);
   if (faults.length > 0 || runCount(larger) <= RUNS_MAX) return faults;
-  return faultsOf(larger, request.tasks.length === 0, root);
+  return faultsOf(larger, root);
 }
 
 interface Bounds {

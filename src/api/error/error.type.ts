@@ -1,4 +1,4 @@
-import { Field, ID, Int, InterfaceType, ObjectType } from "type-graphql";
+import { Field, Float, ID, Int, InterfaceType, ObjectType } from "type-graphql";
 import type { Scope } from "../../domain/tenant.js";
 import { DatasetValidationType } from "../dataset/validation.type.js";
 import { ErrorCodeEnum, ScopeEnum, type UserErrorCode } from "../enums.js";
@@ -120,6 +120,21 @@ export class UnsupportedCombinationErrorType extends UserErrorType {
   readonly supported!: readonly string[];
 }
 
+@ObjectType("ClaimUnsupportedError", {
+  implements: UserErrorType,
+  description: "The experiment has too few seeds for any outcome of it to support the claim.",
+})
+export class ClaimUnsupportedErrorType extends UserErrorType {
+  @Field(() => Int, { description: "Seeds that such a claim needs." })
+  readonly seedsNeeded!: number;
+
+  @Field(() => Int, { description: "Seeds that the request has." })
+  readonly seedsGiven!: number;
+
+  @Field(() => Float, { description: "The smallest p that so many seeds can give." })
+  readonly smallestP!: number;
+}
+
 /** Every concrete error, for the schema's list of types that are only reached through the interface. */
 export const userErrorTypes = [
   InvalidInputErrorType,
@@ -132,4 +147,5 @@ export const userErrorTypes = [
   DatasetInvalidErrorType,
   ModelUnsafeErrorType,
   UnsupportedCombinationErrorType,
+  ClaimUnsupportedErrorType,
 ] as const;

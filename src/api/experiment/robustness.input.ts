@@ -1,86 +1,42 @@
 import { Field, Float, ID, InputType, Int, ObjectType } from "type-graphql";
 import type {
-  Contrast,
+  ClaimScope,
+  ItemFormat,
+  Precision,
+  Preset,
+  RateMode,
+  RobustnessCore,
   RobustnessTask,
-  SampleSize,
   SpuriousArtifact,
-  TrainerKind,
   TuningMethod,
 } from "../../domain/robustness.js";
-import { RobustnessTaskEnum, SpuriousArtifactEnum, TrainerKindEnum, TuningMethodEnum } from "../enums.js";
+import {
+  ClaimScopeEnum,
+  ItemFormatEnum,
+  PrecisionEnum,
+  RateModeEnum,
+  RobustnessCoreEnum,
+  RobustnessPresetEnum,
+  RobustnessTaskEnum,
+  SpuriousArtifactEnum,
+  TuningMethodEnum,
+} from "../enums.js";
 import { UserErrorType } from "../error/error.type.js";
 import { RobustnessExperimentType } from "./experiment.type.js";
 import { SubmitOptionsInput } from "./options.input.js";
-
-type Optional<T> = { readonly [P in keyof T]?: T[P] | null };
-
-@InputType({ description: "A learning rate for each method." })
-export class LearningRatesInput {
-  @Field(() => Float, { nullable: true, description: "For SFT." })
-  readonly sft?: number | null;
-
-  @Field(() => Float, { nullable: true, description: "For DPO." })
-  readonly dpo?: number | null;
-
-  @Field(() => Float, { nullable: true, description: "For KTO." })
-  readonly kto?: number | null;
-}
-
-@InputType({ description: "The trainer and its settings; what is left out takes its default." })
-export class TrainerInput {
-  @Field(() => TrainerKindEnum, { nullable: true, description: "What trains. Default TOP_BLOCKS." })
-  readonly kind?: TrainerKind | null;
-
-  @Field(() => Int, { nullable: true, description: "Top blocks that are trained, for TOP_BLOCKS. Default 6." })
-  readonly blocks?: number | null;
-
-  @Field(() => Int, { nullable: true, description: "Rank of the adapters, for TRL_LORA. Default 16." })
-  readonly loraRank?: number | null;
-
-  @Field(() => Int, { nullable: true, description: "Passes over the training pairs. Default 2." })
-  readonly epochs?: number | null;
-
-  @Field(() => Int, {
-    nullable: true,
-    description: "Prompts per optimiser step, the same for every method. Default 8.",
-  })
-  readonly promptsPerStep?: number | null;
-
-  @Field(() => Float, { nullable: true, description: "Learning rate of every method. Default 2e-4." })
-  readonly learningRate?: number | null;
-
-  @Field(() => LearningRatesInput, {
-    nullable: true,
-    description: "Learning rates of single methods, in place of learningRate.",
-  })
-  readonly learningRates?: LearningRatesInput | null;
-
-  @Field(() => Float, {
-    nullable: true,
-    description: "Weight of the divergence from the reference in DPO and KTO. Default 0.1.",
-  })
-  readonly beta?: number | null;
-}
-
-@InputType({ description: "How many items there are; what is left out takes its default." })
-export class SampleSizeInput implements Optional<SampleSize> {
-  @Field(() => Int, { nullable: true, description: "Pairs to train on. Default 96." })
-  readonly trainPairs?: number | null;
-
-  @Field(() => Int, { nullable: true, description: "Pairs that tell whether the core was learned. Default 40." })
-  readonly validationPairs?: number | null;
-
-  @Field(() => Int, { nullable: true, description: "Held-out pairs that every figure is about. Default 60." })
-  readonly testPairs?: number | null;
-
-  @Field(() => Int, { nullable: true, description: "Items for which text is generated and checked. Default 16." })
-  readonly generationItems?: number | null;
-}
+import {
+  LearningRatePolicyInput,
+  MitigationsInput,
+  SampleSizeInput,
+  TrainerInput,
+  WarmupInput,
+} from "./training.input.js";
 
 @InputType({
-  description: "A contrast that is named before anything runs: conflicting accuracy at `from` minus at `to`.",
+  description:
+    "A contrast that is named before anything runs: accuracy without the correlation's help at `from` minus at `to`.",
 })
-export class ContrastInput implements Contrast {
+export class ContrastInput {
   @Field(() => TuningMethodEnum, { description: "A trained method of the grid." })
   readonly method!: TuningMethod;
 
@@ -89,7 +45,45 @@ export class ContrastInput implements Contrast {
 
   @Field(() => Float, { description: "Another rate of the grid." })
   readonly to!: number;
+
+  @Field(() => RobustnessTaskEnum, {
+    nullable: true,
+    description: "A task of the grid; may be left out where there is one.",
+  })
+  readonly task?: RobustnessTask | null;
+
+  @Field(() => SpuriousArtifactEnum, {
+    nullable: true,
+    description: "An artifact of the grid; may be left out where there is one.",
+  })
+  readonly artifact?: SpuriousArtifact | null;
+
+  @Field(() => ClaimScopeEnum, {
+    nullable: true,
+    description: "What it is about. Default CHECKPOINT; METHOD needs at least 6 seeds.",
+  })
+  readonly scope?: ClaimScope | null;
 }
+
+@InputType({ description: "A data set of the Hugging Face hub, which pods fetch where their network lets them." })
+export class HubDatasetInput {
+  @Field(() => ItemFormatEnum, { description: "What its rows are." })
+  readonly format!: ItemFormat;
+
+  @Field(() => String, { description: "The data set as owner/name." })
+  readonly id!: string;
+
+  @Field(() => String, { nullable: true, description: "Its configuration, where it has several." })
+  readonly config?: string | null;
+
+  @Field(() => String, { description: "The split to read." })
+  readonly split!: string;
+
+  @Field(() => String, { description: "The commit, 40 hex digits." })
+  readonly revision!: string;
+}
+
+const orPreset = "Needed unless a preset says it.";
 
 @InputType({ description: "What a robustness experiment asks." })
 export class RobustnessInput {
@@ -102,32 +96,80 @@ export class RobustnessInput {
   @Field(() => ID, { description: "The model, as registerModel named it." })
   readonly modelId!: string;
 
-  @Field(() => [TuningMethodEnum], { description: "Methods to compare; the untrained base is always measured." })
-  readonly methods!: TuningMethod[];
+  @Field(() => RobustnessPresetEnum, {
+    nullable: true,
+    description: "Values for everything that is left out; a field that is given counts in place of the preset's.",
+  })
+  readonly preset?: Preset | null;
+
+  @Field(() => [TuningMethodEnum], {
+    nullable: true,
+    description: `Methods to compare; the untrained base is always measured. ${orPreset}`,
+  })
+  readonly methods?: TuningMethod[] | null;
 
   @Field(() => [RobustnessTaskEnum], {
     nullable: true,
-    description: "What generated data teaches; none beside an uploaded data set.",
+    description:
+      "What generated data teaches; none beside uploaded preference rows, and the format's own beside items.",
   })
   readonly tasks?: RobustnessTask[] | null;
 
   @Field(() => [SpuriousArtifactEnum], {
     nullable: true,
-    description: "The kinds of spurious correlation. Default FEATURE_AMBIGUITY.",
+    description: "The kinds of spurious correlation, each with each task. Default FEATURE_AMBIGUITY.",
   })
   readonly artifacts?: SpuriousArtifact[] | null;
 
-  @Field(() => [Float], { description: "Spuriousness rates, each 0 to 1; rate 0 is always measured as a control." })
-  readonly spuriousness!: number[];
+  @Field(() => RobustnessCoreEnum, { nullable: true, description: "How hard generated items are. Default LAPTOP." })
+  readonly core?: RobustnessCore | null;
 
-  @Field(() => [Int], { description: "Seeds, each 0 to 2147483647; every cell is run once with each." })
-  readonly seeds!: number[];
+  @Field(() => [Float], {
+    nullable: true,
+    description: `Spuriousness rates, each 0 to 1; rate 0 is always measured as a control. ${orPreset}`,
+  })
+  readonly spuriousness?: number[] | null;
 
-  @Field(() => ID, { nullable: true, description: "Uploaded rows in place of generated ones." })
+  @Field(() => RateModeEnum, { nullable: true, description: "What a rate counts. Default CORRELATION." })
+  readonly rateMode?: RateMode | null;
+
+  @Field(() => [Int], {
+    nullable: true,
+    description: `Seeds, each 0 to 2147483647; every cell is run once with each. ${orPreset}`,
+  })
+  readonly seeds?: number[] | null;
+
+  @Field(() => ID, {
+    nullable: true,
+    description:
+      "An upload in place of generated items: preference rows with renders of their own, or items to inject into.",
+  })
   readonly datasetVersionId?: string | null;
+
+  @Field(() => HubDatasetInput, { nullable: true, description: "Items of the hub in place of generated ones." })
+  readonly hub?: HubDatasetInput | null;
+
+  @Field(() => WarmupInput, { nullable: true, description: "A warm-up before the methods. Default none." })
+  readonly warmup?: WarmupInput | null;
+
+  @Field(() => LearningRatePolicyInput, {
+    nullable: true,
+    description:
+      "Where learning rates come from. Default FIXED, or the preset's policy unless the trainer names rates.",
+  })
+  readonly learningRates?: LearningRatePolicyInput | null;
+
+  @Field(() => MitigationsInput, {
+    nullable: true,
+    description: "What to try against the correlation. Default nothing.",
+  })
+  readonly mitigations?: MitigationsInput | null;
 
   @Field(() => TrainerInput, { nullable: true, description: "The trainer and its settings." })
   readonly trainer?: TrainerInput | null;
+
+  @Field(() => PrecisionEnum, { nullable: true, description: "Of weights and activations. Default FP32." })
+  readonly precision?: Precision | null;
 
   @Field(() => SampleSizeInput, { nullable: true, description: "How many items there are." })
   readonly size?: SampleSizeInput | null;

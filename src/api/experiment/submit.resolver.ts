@@ -4,8 +4,10 @@ import { digestOf, newId } from "../../domain/digest.js";
 import type { Experiment } from "../../domain/experiment.js";
 import type { Model } from "../../domain/model.js";
 import { idempotencyKeyFault, optionFaults, type SubmitOptions } from "../../domain/options.js";
-import { type PlanContext, planRobustness, type RobustnessRequest } from "../../domain/robustness.js";
+import type { RobustnessRequest } from "../../domain/robustness.js";
+import { planRobustness } from "../../domain/robustness-plan.js";
 import { faultsOf } from "../../domain/robustness-rules.js";
+import { type PlanContext, requestSpec } from "../../domain/robustness-specs.js";
 import { type AssayError, notFound } from "../../errors.js";
 import type { Submitted as Stored, Submission } from "../../store/submit.js";
 import type { Context } from "../context.js";
@@ -15,7 +17,7 @@ import { wantsOnlyIdOf } from "../selection.js";
 import { gridOf, typedExperiment } from "./experiment.js";
 import { RobustnessExperimentType, type RobustnessGridType } from "./experiment.type.js";
 import { submitOptionsOf } from "./options.input.js";
-import { requestOf } from "./request.js";
+import { inputFaults, requestOf } from "./request.js";
 import { type RobustnessInput, SubmitRobustnessInput, SubmitRobustnessPayload } from "./robustness.input.js";
 
 const MODELS_MAX = 1_000;
@@ -24,6 +26,14 @@ const SPEC = ["input", "spec"];
 interface Submitted {
   readonly experiment: object | null;
   readonly replayed: boolean;
+}
+
+/** What a request names by id, and what is wrong with that. */
+interface Parts {
+  readonly faults: AssayError[];
+  /** Null unless all of it is there. */
+  readonly found: PlanContext | null;
+  readonly datasetKind: string | null;
 }
 
 /** Where planned experiments go. */
@@ -70,14 +80,15 @@ export class RobustnessResolver {
   }
 
   async #submit(input: SubmitRobustnessInput, { caller, reads, traceparent }: Context): Promise<Stored> {
-    const request = requestOf(input.spec);
-    const { faults, found } = await this.#findParts(input.spec, { caller, reads });
+    const { faults, found, datasetKind } = await this.#findParts(input.spec, { caller, reads });
+    const request = requestOf(input.spec, datasetKind);
     const { idempotencyKey } = input;
     const badKey = idempotencyKeyFault(idempotencyKey, ["input", "idempotencyKey"]);
     if (badKey !== null) faults.push(badKey);
     const options = submitOptionsOf(input.spec.options);
     faults.push(
-      ...faultsOf(request, input.spec.datasetVersionId != null, SPEC),
+      ...inputFaults(input.spec, SPEC),
+      ...faultsOf(request, SPEC),
       ...optionFaults(options, [...SPEC, "options"]),
     );
     if (faults.length > 0 || found === null) throw new Faults(faults);
@@ -95,11 +106,8 @@ export class RobustnessResolver {
     });
   }
 
-  /** Looks up what the request names by id. `found` is null unless all of it is there. */
-  async #findParts(
-    spec: RobustnessInput,
-    { caller, reads }: Pick<Context, "caller" | "reads">,
-  ): Promise<{ faults: AssayError[]; found: PlanContext | null }> {
+  /** Looks up what the request names by id. */
+  async #findParts(spec: RobustnessInput, { caller, reads }: Pick<Context, "caller" | "reads">): Promise<Parts> {
     const faults: AssayError[] = [];
     if (keyIn(spec.projectId, "Project") !== caller.projectId) {
       faults.push(notFound([...SPEC, "projectId"], "project", spec.projectId));
@@ -113,9 +121,11 @@ export class RobustnessResolver {
     if (versionId !== null && version === null) {
       faults.push(notFound([...SPEC, "datasetVersionId"], "data set version", versionId));
     }
-    if (faults.length > 0 || model === null) return { faults, found: null };
+    const dataset = version === null ? null : await reads.dataset(version.datasetId);
+    const datasetKind = dataset?.kind ?? null;
+    if (faults.length > 0 || model === null) return { faults, found: null, datasetKind };
     const codeDigest = this.#codeDigests.robustness;
-    return { faults, found: { model, datasetDigest: version?.digest ?? null, codeDigest, newId } };
+    return { faults, found: { model, datasetDigest: version?.digest ?? null, codeDigest, newId }, datasetKind };
   }
 
   async #model(id: string, { caller, reads }: Pick<Context, "caller" | "reads">): Promise<Model | null> {
@@ -134,14 +144,5 @@ function digestOfRequest(
   options: SubmitOptions,
   { model, datasetDigest }: PlanContext,
 ): string {
-  const { contrast, trainer, size, ...grid } = request;
-  return digestOf({
-    ...grid,
-    contrast: contrast === null ? null : { ...contrast },
-    trainer: { ...trainer, learningRate: { ...trainer.learningRate } },
-    size: { ...size },
-    modelDigest: model.digest,
-    datasetDigest,
-    options: { ...options },
-  });
+  return digestOf({ ...requestSpec(request), modelDigest: model.digest, datasetDigest, options: { ...options } });
 }

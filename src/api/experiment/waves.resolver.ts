@@ -2,7 +2,7 @@ import { Arg, Ctx, Mutation, Resolver } from "type-graphql";
 import { newId } from "../../domain/digest.js";
 import type { Experiment } from "../../domain/experiment.js";
 import { additionsIn, extended, extensionFaults, type GridAdditions, gridWith } from "../../domain/extension.js";
-import { planRobustness } from "../../domain/robustness.js";
+import { planRobustness } from "../../domain/robustness-plan.js";
 import { AssayError, invalidInput, notFound } from "../../errors.js";
 import { type ExtensionWish, extendExperiment } from "../../store/extend.js";
 import { retryRuns } from "../../store/retry.js";
@@ -74,13 +74,13 @@ export class WavesResolver {
 
   async #planOf(experiment: Experiment, additions: GridAdditions, { reads }: Context): Promise<ExtensionWish["plan"]> {
     const { modelDigest, datasetDigest, codeDigest } = gridWith(experiment, []);
+    if (codeDigest !== this.#codeDigests.robustness) throw otherCode();
     const model = await reads.modelOfDigest(modelDigest);
     if (model === null) throw notFound(["input", "experimentId"], "model of the experiment", modelDigest);
     return (earlier: readonly WaveFacts[]) => {
       const { request } = gridWith(experiment, earlier.flatMap(additionsOf));
       const faults = extensionFaults(request, additions, ["input"]);
       if (faults.length > 0) throw new Faults(faults);
-      if (codeDigest !== this.#codeDigests.robustness) throw otherCode();
       return planRobustness(extended(request, additions), { model, datasetDigest, codeDigest, newId });
     };
   }
