@@ -6,7 +6,8 @@ import re
 import pytest
 
 from assay_pods.common.context import BadInputError
-from assay_pods.robustness.report import SCHEMA, to_json, write_report
+from assay_pods.robustness.report import SCHEMA, write_report
+from assay_pods.robustness.report_export import to_json
 from assay_pods.robustness.report_table import WIDTH
 from tests import planted
 
@@ -41,11 +42,18 @@ def test_the_order_of_the_plan_and_of_the_items_changes_no_figure(tmp_path):
     assert to_json(masked(first)) == to_json(masked(second))
 
 
-def test_the_document_is_plain_json_with_its_schema_and_both_files(tmp_path):
+def test_the_document_is_plain_json_with_its_schema_and_all_files(tmp_path):
     document, context = write(tmp_path)
     assert document["schema"] == SCHEMA == "assay.robustness.report/2"
     assert json.loads(json.dumps(document, allow_nan=False)) == document
-    assert {name: kind for name, (kind, _) in context.saved.items()} == {"report.json": "REPORT_JSON", "report.txt": "REPORT_TEXT"}
+    assert {name: kind for name, (kind, _) in context.saved.items()} == {
+        "report.json": "REPORT_JSON",
+        "report.txt": "REPORT_TEXT",
+        "report.md": "REPORT_MARKDOWN",
+        "report.html": "REPORT_HTML",
+        "lm-eval.json": "LM_EVAL_JSON",
+        "items-export.jsonl": "ITEMS_EXPORT",
+    }
     assert context.stages[-1] == ("reporting", 3, 3)
 
 

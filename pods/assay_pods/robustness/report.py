@@ -1,4 +1,4 @@
-"""The report of a robustness experiment: one JSON document and a table to read.
+"""The report of a robustness experiment: one JSON document, and the same in forms to read and to export.
 
 The document is the same, byte for byte, for the same items and results, apart from what stands under `seconds` and `hardware`.
 Its floats are not rounded; the table rounds.
@@ -19,10 +19,15 @@ from assay_pods.robustness.composites import DESCRIPTIONS
 from assay_pods.robustness.estimates import Level
 from assay_pods.robustness.metrics import degradation_metrics, derived_metrics, group_metrics
 from assay_pods.robustness.report_cells import Judge, trained_cell, untrained_cell
+from assay_pods.robustness.report_claims import claims
 from assay_pods.robustness.report_contrasts import declared_contrast, degradations, mitigations, narrowness, tested
 from assay_pods.robustness.report_controls import controls, core_gates
+from assay_pods.robustness.report_export import lm_eval_results, to_json, write_items
 from assay_pods.robustness.report_families import BASE, NARROW, START, Experiment, Family
+from assay_pods.robustness.report_html import render_html
 from assay_pods.robustness.report_inputs import read_experiment
+from assay_pods.robustness.report_markdown import render_markdown
+from assay_pods.robustness.report_methods import method_by_rate
 from assay_pods.robustness.report_table import render
 from assay_pods.robustness.report_words import caveats, not_shown, summary
 
@@ -47,7 +52,7 @@ VERSIONED = ("numpy", "scipy", "statsmodels", "torch", "transformers", "trl")
 
 
 def write_report(context: RunContext) -> dict[str, Any]:
-    """Reads all items and results, writes `report.json` and `report.txt`, and returns the document.
+    """Reads all items and results, writes the report in all its forms, and returns the document.
 
     Raises:
         BadInputError: an input is not what docs/contract.md says, or items that should pair do not.
@@ -61,12 +66,29 @@ def write_report(context: RunContext) -> dict[str, Any]:
     document["hardware"] = _hardware(context)
     document["seconds"] |= {"report": {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}}
     context.progress("reporting", 2, 3)
-    for name, kind, text in (("report.json", "REPORT_JSON", to_json(document)), ("report.txt", "REPORT_TEXT", render(document))):
-        path = context.work_dir / name
-        path.write_text(text, encoding="utf-8")
-        context.save(name, kind, path)
+    for name, kind, text in _texts(document):
+        _save(context, name, kind, text)
+    items = context.work_dir / "items-export.jsonl"
+    write_items(experiment, items)
+    context.save(items.name, "ITEMS_EXPORT", items)
     context.progress("reporting", 3, 3)
     return answer(document)
+
+
+def _texts(document: dict[str, Any]) -> list[tuple[str, str, str]]:
+    return [
+        ("report.json", "REPORT_JSON", to_json(document)),
+        ("report.txt", "REPORT_TEXT", render(document)),
+        ("report.md", "REPORT_MARKDOWN", render_markdown(document)),
+        ("report.html", "REPORT_HTML", render_html(document)),
+        ("lm-eval.json", "LM_EVAL_JSON", to_json(lm_eval_results(document))),
+    ]
+
+
+def _save(context: RunContext, name: str, kind: str, text: str) -> None:
+    path = context.work_dir / name
+    path.write_text(text, encoding="utf-8")
+    context.save(name, kind, path)
 
 
 def answer(document: dict[str, Any]) -> dict[str, Any]:
@@ -74,11 +96,6 @@ def answer(document: dict[str, Any]) -> dict[str, Any]:
     if len(to_json(document).encode()) <= LARGEST_ANSWER_BYTES:
         return document
     return {name: document[name] for name in HEAD} | {"shortened": True}
-
-
-def to_json(document: Mapping[str, Any]) -> str:
-    """The document as it is stored: keys sorted, two spaces of indent, no NaN."""
-    return json.dumps(document, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def build(experiment: Experiment) -> dict[str, Any]:
@@ -91,6 +108,8 @@ def build(experiment: Experiment) -> dict[str, Any]:
     lost, mitigated = degradations(experiment, verdicts, level), mitigations(experiment, verdicts, level)
     family_wise, test = tested([*lost, *mitigated])
     degradation = [one.row for one in family_wise[: len(lost)]]
+    gates = {judge.family.key: judge.gates for judge in judges}
+    by_rate, by_rate_test = method_by_rate(experiment, lost, gates, level)
     document: dict[str, Any] = {
         "schema": SCHEMA,
         "name": spec["name"],
@@ -112,6 +131,9 @@ def build(experiment: Experiment) -> dict[str, Any]:
         "degradationTest": test,
         "mitigation": [one.row for one in family_wise[len(lost) :]],
         "narrowness": narrowness(experiment, verdicts, level),
+        "methodByRate": by_rate,
+        "methodByRateTest": by_rate_test,
+        "claims": claims(experiment, family_wise[: len(lost)], by_rate, gates, level),
         "controls": [one.document() for judge in judges for one in judge.controls],
         "declaredContrast": declared_contrast(experiment, degradation),
         "seeds": experiment.seeds,

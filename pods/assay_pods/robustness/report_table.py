@@ -11,10 +11,10 @@ Document = Mapping[str, Any]
 
 def render(document: Document) -> str:
     """The whole table."""
-    blocks = [_heading(document), _sentences("In short", document["summary"]), _declared(document)]
+    blocks = [_heading(document), _sentences("In short", document["summary"]), _declared(document), _claims(document)]
     for family in document["families"]:
         part = Part(document, family)
-        blocks += [_title(part), _cells(part), _margins(part), _degradation(part), _gates(part), _controls(part)]
+        blocks += [_title(part), _cells(part), _margins(part), _degradation(part), _by_rate(part), _gates(part), _controls(part)]
     blocks += [
         _sentences("What was not shown", document["notShown"]),
         _sentences("To keep in mind", document["caveats"]),
@@ -67,11 +67,17 @@ def rate_of(entry: Document) -> str:
 
 
 def _heading(document: Document) -> str:
+    lines = heading_lines(document)
+    return "\n".join(wrapped for line in lines for wrapped in textwrap.wrap(line, WIDTH, subsequent_indent=" " * 9))
+
+
+def heading_lines(document: Document) -> list[str]:
+    """What ran: name, model, data, trainer, seeds."""
     source, trainer, data = document["model"]["source"], document["trainer"], document["data"]
     model = " ".join(str(value) for key, value in sorted(source.items()) if key != "kind")
     complete = "complete" if document["complete"] else f"INCOMPLETE: {len(document['missingCells'])} runs without a full result"
     named = data.get("cell") or data.get("core") or (str(data["digest"])[:12] if data.get("digest") else "")
-    lines = [
+    return [
         f"Robustness: {document['name']} ({complete})",
         f"model    {model} (sha256 {document['model']['digest'][:12]})",
         f"data     {data.get('kind', '')} {named}, rate as {str(data['rateMode']).lower()}; {_sizes(data)}",
@@ -80,7 +86,6 @@ def _heading(document: Document) -> str:
         f"seeds    {', '.join(map(str, document['seeds']))}; intervals {document['statistics']['confidence']:.0%} over"
         f" {document['statistics']['intervalsOver']}",
     ]
-    return "\n".join(wrapped for line in lines for wrapped in textwrap.wrap(line, WIDTH, subsequent_indent=" " * 9))
 
 
 def _sizes(data: Document) -> str:
@@ -112,7 +117,7 @@ def _declared(document: Document) -> str:
     declared = document["declaredContrast"]
     if declared is None:
         return ""
-    found = "not measured" if declared["estimate"] is None else f"{_figure(declared['estimate'])} (n = {declared['estimate']['n']})"
+    found = "not measured" if declared["estimate"] is None else f"{figure_of(declared['estimate'])} (n = {declared['estimate']['n']})"
     said = "the interval excludes 0" if declared["excludesZero"] else "NOT SHOWN"
     title = f"Declared contrast: {declared['method']}, conflicting accuracy at rho {declared['from']:g} minus at rho {declared['to']:g}"
     return f"{title}\n  {found}: {said}"
@@ -120,9 +125,9 @@ def _declared(document: Document) -> str:
 
 def _cells(part: Part) -> str:
     header = ("method", "rho", *(_WORDS.get(name, name) for name in part.columns), "gap", "G(rho) - G(0)")
-    rows = [(method_of(one), "-", *_groups(part, one), _figure(one["gap"]), "") for name in ("base", "start") for one in part.of(name)]
+    rows = [(method_of(one), "-", *_groups(part, one), figure_of(one["gap"]), "") for name in ("base", "start") for one in part.of(name)]
     for cell in part.of("cells"):
-        rows.append((method_of(cell), rate_of(cell), *_groups(part, cell), _figure(cell["gap"]), _figure(cell["controlAdjustedGap"])))
+        rows.append((method_of(cell), rate_of(cell), *_groups(part, cell), figure_of(cell["gap"]), figure_of(cell["controlAdjustedGap"])))
     verdicts = [f"{method_of(cell)} {rate_of(cell)}: {cell['verdict']}: {cell['reason']}" for cell in part.of("cells")]
     wrapped = [line for verdict in verdicts for line in textwrap.wrap(verdict, WIDTH, initial_indent="  ", subsequent_indent="      ")]
     by_text = any(cell["primaryScore"] == "generatedText" for cell in part.of("cells"))
@@ -134,7 +139,7 @@ _WORDS = {"inSlice": "in slice", "outSlice": "out of slice", "unseenSlice": "uns
 
 
 def _groups(part: Part, cell: Document) -> tuple[str, ...]:
-    return tuple(_figure(cell["groups"].get(name)) for name in part.columns)
+    return tuple(figure_of(cell["groups"].get(name)) for name in part.columns)
 
 
 def _margins(part: Part) -> str:
@@ -144,10 +149,10 @@ def _margins(part: Part) -> str:
 
     def beside(cell: Document) -> tuple[str, str, str, str]:
         shown = cell.get(both) if part.narrow else cell["groups"].get(both)
-        return _figure(shown), _figure(cell["generation"]), _figure(cell[effect], 1), _figure(cell["coreMargin"], 1)
+        return figure_of(shown), figure_of(cell["generation"]), figure_of(cell[effect], 1), figure_of(cell["coreMargin"], 1)
 
     rows = [(method_of(one), "-", "", *beside(one)) for name in ("base", "start") for one in part.of(name)]
-    rows += [(method_of(cell), rate_of(cell), _figure(cell["baseAdjustedGap"]), *beside(cell)) for cell in part.of("cells")]
+    rows += [(method_of(cell), rate_of(cell), figure_of(cell["baseAdjustedGap"]), *beside(cell)) for cell in part.of("cells")]
     return "\n".join(["Beside it (margins in nats, within a method only)", *_columns(header, rows)])
 
 
@@ -173,19 +178,34 @@ def _degradation(part: Part) -> str:
 def _contrast_row(row: Document, rates: str) -> tuple[str, ...]:
     exact = None if row["mcnemar"] is None else row["mcnemar"]["p"]
     within = {True: "yes", False: "not shown", None: "-"}[row["withinPracticalThreshold"]]
-    return (method_of(row), rates, _figure(row["estimate"]), _figure(row["overall"]), within, _p(exact), _p(row["adjustedP"]))
+    return (method_of(row), rates, figure_of(row["estimate"]), figure_of(row["overall"]), within, p_of(exact), p_of(row["adjustedP"]))
+
+
+def _by_rate(part: Part) -> str:
+    lines: list[str] = []
+    for row in part.of("methodByRate"):
+        pair = f"{row['method']} - {row['against']}: {figure_of(row['estimate'])}, adjusted p {p_of(row['adjustedP'])}: {row['reason']}"
+        lines += textwrap.wrap(pair, WIDTH, initial_indent="  ", subsequent_indent="      ")
+    return "\n".join(["Methods against each other: what the first loses minus what the second loses", *lines]) if lines else ""
+
+
+def _claims(document: Document) -> str:
+    said = [f"{one['claim']} {one['answer']}: {one['reason']}" for one in document["claims"]]
+    return _sentences("Claims of arXiv 2505.05704, at this scale", said)
 
 
 def _gates(part: Part) -> str:
     gates = [*(one["coreGate"] for name in ("base", "start") for one in part.of(name)), *part.of("coreGate")]
-    rows = [(method_of(gate), _figure(gate["estimate"]), gate["reason"]) for gate in gates]
+    rows = [(method_of(gate), figure_of(gate["estimate"]), gate["reason"]) for gate in gates]
     return "\n".join(["Core gate: balanced accuracy at rho 0, validation items", *_columns(("method", "balanced", ""), rows)])
 
 
 def _controls(part: Part) -> str:
     rows, failures = [], []
     for control in part.of("controls"):
-        shown = _figure(control.get("gap")) if "gap" in control else _figure(control.get("cueEffect", control.get("marginGapChange")), 1)
+        shown = (
+            figure_of(control.get("gap")) if "gap" in control else figure_of(control.get("cueEffect", control.get("marginGapChange")), 1)
+        )
         outcome = "passed" if control["passed"] else "not measured" if shown == "-" else "FAILED"
         rows.append((control["kind"], method_of(control), outcome, shown))
         if not control["passed"]:
@@ -223,7 +243,8 @@ def _time(cell: Document) -> tuple[str, str]:
     return f"{cell['seconds']['wall']:.1f}", f"{cell['seconds']['cpu']:.1f}"
 
 
-def _figure(found: Document | None, digits: int = 2) -> str:
+def figure_of(found: Document | None, digits: int = 2) -> str:
+    """A value with its interval, or a dash."""
     if found is None or found["value"] is None:
         return "-"
     if found["low"] is None or found["high"] is None:
@@ -239,7 +260,8 @@ def _number(value: float, digits: int) -> str:
     return sign + (magnitude[1:] if magnitude.startswith("0.") else magnitude)
 
 
-def _p(value: float | None) -> str:
+def p_of(value: float | None) -> str:
+    """A p-value, or a dash."""
     if value is None:
         return "-"
     return f"{value:.3f}" if value >= 0.001 else f"{value:.0e}"
