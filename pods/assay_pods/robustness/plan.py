@@ -51,6 +51,8 @@ class Plan:
     tree: PrefixTree
     """All texts of the two lists above."""
     encoder: Encoder
+    seed: int
+    rate_mode: str
 
     def text(self, record: Record, desirable: bool) -> Text:
         """Gives a record's prompt with its right or its wrong completion."""
@@ -72,7 +74,7 @@ def make_plan(records: Sequence[Record], spec: Mapping[str, Any], encoder: Encod
     step_size = spec["trainer"]["promptsPerStep"]
     pairs = train[: order.usable_pairs(len(train), step_size)]
     questions = sorted(_questions(records, spec["seed"], encoder), key=lambda q: (q.split, q.item_key, q.relation))
-    plan = Plan(pairs, questions, [], PrefixTree(), encoder)
+    plan = Plan(pairs, questions, [], PrefixTree(), encoder, spec["seed"], spec.get("rateMode", "CORRELATION"))
     plan.trained_texts.extend(_trained_texts(plan, spec))
     for text in (*plan.trained_texts, *(side for question in questions for side in (question.right, question.wrong))):
         if text not in plan.tree.paths:
@@ -82,7 +84,7 @@ def make_plan(records: Sequence[Record], spec: Mapping[str, Any], encoder: Encod
 
 def _trained_texts(plan: Plan, spec: Mapping[str, Any]) -> Iterable[Text]:
     """Both completions of every render that some rate may choose, and the completions that KTO sets after another row's prompt."""
-    trained = trainable_renders(plan.pairs, spec.get("rateMode", "CORRELATION"), spec["seed"])
+    trained = trainable_renders(plan.pairs, plan.rate_mode, plan.seed)
     texts: dict[Text, None] = {}
     for renders in trained:
         texts |= {plan.text(record, desirable): None for record in renders for desirable in (True, False)}

@@ -1,19 +1,19 @@
 """Step `prepare`: the data set of one seed, checked, and the cached trunk that all its runs share."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from assay_pods.common.context import BadInputError, RunContext
+from assay_pods.common.context import RunContext
 from assay_pods.common.models import load_model
 from assay_pods.common.seeds import seed_everything
-from assay_pods.robustness import shared
+from assay_pods.robustness import data_checks, shared
 from assay_pods.robustness.blocks import check_supported
 from assay_pods.robustness.cells import find_cell
 from assay_pods.robustness.cells.cell import Cell, CellRequest
 from assay_pods.robustness.checkers import verify
-from assay_pods.robustness.encoding import Encoder, Text
-from assay_pods.robustness.plan import Plan, make_plan
+from assay_pods.robustness.encoding import Encoder
+from assay_pods.robustness.plan import make_plan
 from assay_pods.robustness.recipe import tokens_max
 from assay_pods.robustness.record_rows import read_records, write_records
 from assay_pods.robustness.records import SPLITS, Record
@@ -31,17 +31,17 @@ def prepare(context: RunContext) -> dict[str, Any]:
     cell = _cell(spec["data"])
     records = cell.generate(_request(spec, encoder)) if cell else read_records(context.inputs["upload"])
     for record in records:
-        _check_texts(record, encoder)
+        data_checks.check_texts(record, encoder)
         verify(record)
-    _check_leakage(records)
+    data_checks.check_leakage(records)
     plan = make_plan(records, spec, encoder)
-    warnings = [*_length_warnings(records, encoder), *_order_warnings(records, plan), *_prompt_warnings(records)]
+    warnings = data_checks.warnings(records, plan)
     for warning in warnings:
         context.log(warning, "warning")
     path = context.work_dir / "records.jsonl"
     write_records(path, records, cell.version if cell else "uploaded/1")
     context.save("records.jsonl", "DATASET", path)
-    diagnostics = _diagnostics(records, encoder)
+    diagnostics = data_checks.diagnostics(records, plan)
     diagnostics |= shared.make_and_save(context, loaded.model, plan)
     context.progress("preparing", 1, 1)
     return {
@@ -73,66 +73,3 @@ def _request(spec: Mapping[str, Any], encoder: Encoder) -> CellRequest:
 def _splits(records: Sequence[Record]) -> list[str]:
     """The three splits that there always are, and the warm-up where there is one."""
     return [split for split in SPLITS if split != "warmup" or any(record.split == split for record in records)]
-
-
-def _check_texts(record: Record, encoder: Encoder) -> None:
-    """Refuses a row whose texts cannot be turned into tokens for a run, and names it."""
-    try:
-        encoder.refuse_special([content for _, content in record.prompt] + [record.chosen, record.rejected])
-        for completion in (record.chosen, record.rejected):
-            encoder.encode(Text(encoder.render(record.messages), completion))
-    except BadInputError as wrong:
-        raise BadInputError(wrong.code, f"row {record.id}: {wrong}") from wrong
-
-
-def _check_leakage(records: Sequence[Record]) -> None:
-    """Refuses data whose splits share an item: a pair, or a prompt with its right completion."""
-    seen: dict[Any, Record] = {}
-    for record in records:
-        for key in (record.pair_id, (record.prompt, record.chosen)):
-            other = seen.setdefault(key, record)
-            if other.split != record.split:
-                raise BadInputError(
-                    "SPLITS_OVERLAP",
-                    f"wanted items in one split each, got row {record.id} in {record.split} and {other.id} in {other.split}",
-                )
-
-
-def _length_warnings(records: Sequence[Record], encoder: Encoder) -> Iterable[str]:
-    unequal = [record.id for record in records if encoder.count(record.chosen) != encoder.count(record.rejected)]
-    if unequal:
-        yield (
-            f"{len(unequal)} of {len(records)} rows have right and wrong completions of unequal token count (first: {unequal[0]}): "
-            "summed log-probabilities favour the shorter one"
-        )
-
-
-def _order_warnings(records: Sequence[Record], plan: Plan) -> Iterable[str]:
-    given = len({record.pair_id for record in records if record.split == "train"})
-    if given != len(plan.pairs):
-        yield f"{given - len(plan.pairs)} of {given} training pairs are left out, so that every step has the same number of prompts"
-    prompts = len({renders["aligned"].prompt for renders in plan.pairs})
-    if prompts != len(plan.pairs):
-        yield f"{len(plan.pairs)} training pairs share {prompts} prompts: KTO's reference point may pair a prompt with its own completion"
-
-
-def _shared_prompts(records: Sequence[Record]) -> int:
-    """How many prompts of validation or test items are trained on too, with other completions."""
-    trained = {record.prompt for record in records if record.split == "train"}
-    return len({record.prompt for record in records if record.split != "train"} & trained)
-
-
-def _prompt_warnings(records: Sequence[Record]) -> Iterable[str]:
-    shared = _shared_prompts(records)
-    if shared:
-        yield f"{shared} prompts of validation or test items are trained on too, with other completions: such items are not unseen"
-
-
-def _diagnostics(records: Sequence[Record], encoder: Encoder) -> dict[str, Any]:
-    differences = [encoder.count(record.chosen) - encoder.count(record.rejected) for record in records]
-    return {
-        "lengthDifferenceMean": sum(differences) / len(differences),
-        "lengthDifferenceMax": max(abs(difference) for difference in differences),
-        "artifactVariants": sorted({record.artifact_variant for record in records if record.artifact_present}),
-        "sharedPrompts": _shared_prompts(records),
-    }
