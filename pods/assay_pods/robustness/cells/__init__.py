@@ -1,12 +1,17 @@
 """The generated cells: one pure function a (task, artifact, core), found by name."""
 
 from assay_pods.common.context import BadInputError
-from assay_pods.robustness.cells import document_qa, keyword_inclusion, math_reasoning
+from assay_pods.robustness.cells import document_qa, instruction_following, keyword_inclusion, math_reasoning
 from assay_pods.robustness.cells.cell import Cell
 
 __all__ = ["CELLS", "find_cell"]
 
-CELLS: tuple[Cell, ...] = (*keyword_inclusion.CELLS, *math_reasoning.CELLS, *document_qa.CELLS)
+CELLS: tuple[Cell, ...] = (
+    *keyword_inclusion.CELLS,
+    *math_reasoning.CELLS,
+    *document_qa.CELLS,
+    *instruction_following.CELLS,
+)
 """Every generated cell; a module of this package lists its own as CELLS."""
 
 

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import langdetect
@@ -30,6 +31,7 @@ def _in_case(text: str, case_holds: bool) -> bool:
     return case_holds and _language(text) in ("en", None)
 
 
+@lru_cache(maxsize=8192)
 def _language(text: str) -> str | None:
     """The language's code, or None where the detector finds nothing to go by (officially, that follows the instruction)."""
     try:
