@@ -14,6 +14,7 @@ import type {
   DatasetVersion,
   Experiment,
   ExperimentEvent,
+  ItemFormat,
   Model,
   ModelSource,
   RobustnessSpec,
@@ -66,8 +67,13 @@ export class AssayClient extends ExperimentControl {
     return given(payload, payload.model);
   }
 
-  /** Uploads a file of preference rows, unless the service has these very bytes, and gives the version that stands for them. */
-  async uploadDataset(projectId: string, name: string, file: string): Promise<DatasetVersion> {
+  /** Uploads a file of rows, unless the service has these very bytes, and gives the version that stands for them. */
+  async uploadDataset(
+    projectId: string,
+    name: string,
+    file: string,
+    kind: "PREFERENCE" | ItemFormat = "PREFERENCE",
+  ): Promise<DatasetVersion> {
     type Begun = {
       beginDatasetUpload: Payload & {
         uploadId: string | null;
@@ -78,7 +84,7 @@ export class AssayClient extends ExperimentControl {
     const input = {
       projectId,
       name,
-      kind: "PREFERENCE",
+      kind,
       bytes: (await stat(file)).size,
       digest: await fileDigest(file),
     };

@@ -31,7 +31,7 @@ export const runsDocument = `query Runs($id: ID!, $after: String) {
   experiment(id: $id) {
     page: runs(first: 100, after: $after) {
       edges { node {
-        id step state seed cell { ... on RobustnessCell { method spuriousness } } failure { code message } reusedFrom { id } supersededBy { id }
+        id step state seed cell { ... on RobustnessCell { method task artifact spuriousness } } failure { code message } reusedFrom { id } supersededBy { id }
       } }
       pageInfo { hasNextPage endCursor }
     }

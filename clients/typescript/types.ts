@@ -23,26 +23,75 @@ export type RunState =
   | "CANCELLED"
   | "DEAD";
 
-/** How a model is tuned; BASE is the untrained one. */
-export type TuningMethod = "BASE" | "SFT" | "DPO" | "KTO";
+/** How a model is tuned; BASE is the untrained one, START what a warm-up made of it. */
+export type TuningMethod = "BASE" | "START" | "SFT" | "DPO" | "KTO";
+
+/** What is taught. */
+export type RobustnessTask =
+  | "KEYWORD_INCLUSION"
+  | "MATH_REASONING"
+  | "CONSTRAINED_INSTRUCTION_FOLLOWING"
+  | "DOCUMENT_GROUNDED_QA";
+
+/** The kind of spurious correlation. */
+export type SpuriousArtifact = "FEATURE_AMBIGUITY" | "DISTRIBUTIONAL_NARROWNESS";
+
+/** Items of a user's own over which injections are made. */
+export type ItemFormat = "GSM8K" | "IFEVAL" | "SQUAD";
 
 /** How an experiment is ended early. */
 export type CancelMode = "GRACEFUL" | "SCORE_PARTIAL" | "IMMEDIATE";
 
-/** What a robustness experiment asks. Fields that are left out take the service's defaults. */
+/** What a robustness experiment asks. Fields that are left out take the preset's values, else the service's defaults. */
 export interface RobustnessSpec {
   readonly projectId: string;
   readonly name: string;
   readonly modelId: string;
-  readonly methods: readonly TuningMethod[];
-  readonly tasks?: readonly "KEYWORD_INCLUSION"[];
-  readonly artifacts?: readonly "FEATURE_AMBIGUITY"[];
-  readonly spuriousness: readonly number[];
-  readonly seeds: readonly number[];
+  readonly preset?: "SMOKE" | "LAPTOP" | "FULL";
+  /** Needed unless a preset says it; so are rates and seeds. */
+  readonly methods?: readonly TuningMethod[];
+  readonly tasks?: readonly RobustnessTask[];
+  readonly artifacts?: readonly SpuriousArtifact[];
+  readonly core?: "LAPTOP" | "FULL";
+  readonly spuriousness?: readonly number[];
+  readonly rateMode?: "CORRELATION" | "PREVALENCE";
+  readonly seeds?: readonly number[];
   /** An uploaded data set in place of a generated one. */
   readonly datasetVersionId?: string;
-  /** Named before anything runs: conflicting accuracy at `from` minus at `to`. */
-  readonly contrast?: { readonly method: TuningMethod; readonly from: number; readonly to: number };
+  /** Items of the hub at a commit of 40 hex digits, in place of generated ones. */
+  readonly hub?: {
+    readonly format: ItemFormat;
+    readonly id: string;
+    readonly config?: string;
+    readonly split: string;
+    readonly revision: string;
+  };
+  /** 0 pairs: no warm-up where a preset has one. */
+  readonly warmup?: { readonly pairs: number; readonly epochs?: number; readonly learningRate?: number };
+  readonly learningRates?: {
+    readonly policy: "FIXED" | "SELECTED" | "WHOLE_GRID";
+    readonly grid?: readonly number[];
+    readonly grids?: {
+      readonly sft?: readonly number[];
+      readonly dpo?: readonly number[];
+      readonly kto?: readonly number[];
+    };
+  };
+  /** What to try against the correlation, at the highest rate. */
+  readonly mitigations?: {
+    readonly tieFraction?: number;
+    readonly groupBalanced?: boolean;
+    readonly groupDroStepSize?: number;
+  };
+  /** Named before anything runs: accuracy without the correlation's help at `from` minus at `to`. METHOD needs at least 6 seeds. */
+  readonly contrast?: {
+    readonly method: TuningMethod;
+    readonly from: number;
+    readonly to: number;
+    readonly task?: RobustnessTask;
+    readonly artifact?: SpuriousArtifact;
+    readonly scope?: "CHECKPOINT" | "METHOD";
+  };
   readonly trainer?: {
     readonly kind?: "TOP_BLOCKS" | "TRL_LORA" | "TRL_FULL";
     readonly blocks?: number;
@@ -52,7 +101,11 @@ export interface RobustnessSpec {
     readonly learningRate?: number;
     readonly learningRates?: { readonly sft?: number; readonly dpo?: number; readonly kto?: number };
     readonly beta?: number;
+    readonly gradientCheckpointing?: boolean;
+    readonly attention?: "SDPA" | "FLASH_2";
+    readonly maxLength?: number;
   };
+  readonly precision?: "FP32" | "BF16";
   readonly size?: {
     readonly trainPairs?: number;
     readonly validationPairs?: number;
@@ -101,12 +154,22 @@ export interface Run {
   readonly step: string;
   readonly state: RunState;
   readonly seed: number | null;
-  readonly cell: { readonly method: TuningMethod; readonly spuriousness: number | null } | null;
+  readonly cell: RobustnessCell | null;
   readonly failure: { readonly code: string; readonly message: string } | null;
   /** The equal run that it was answered from; null when it was worked on itself. */
   readonly reusedFrom: { readonly id: string } | null;
   /** The later run that does its work, after a retry or an extension; then this one counts no more. */
   readonly supersededBy: { readonly id: string } | null;
+}
+
+/** A cell of a grid. */
+export interface RobustnessCell {
+  readonly method: TuningMethod;
+  /** Null for uploaded preference rows, and so is the artifact. */
+  readonly task: RobustnessTask | null;
+  readonly artifact: SpuriousArtifact | null;
+  /** Null where nothing is trained. */
+  readonly spuriousness: number | null;
 }
 
 /** An immutable file. */

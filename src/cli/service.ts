@@ -15,6 +15,8 @@ export interface Service {
   readonly ended: Promise<never>;
   /** Stops the service if we started it. */
   stop(): Promise<void>;
+  /** Lets it go on after this command has ended, whoever started it. */
+  leave(): void;
 }
 
 const readyWithinMs = 180_000;
@@ -40,6 +42,7 @@ export async function openService({ dataDir, signal, onProgress = () => undefine
       isOurs: false,
       ended: new Promise(() => undefined),
       stop: async () => undefined,
+      leave: () => undefined,
     };
   }
   onProgress("Starting the service (database, dispatcher, one local pod) …");
@@ -52,7 +55,7 @@ export async function openService({ dataDir, signal, onProgress = () => undefine
   });
   ended.catch(() => undefined); // whoever waits for it hears of it
   const url = await Promise.race([ended, readyAddress(dataDir, child, signal)]);
-  return { url, key: keyIn(dataDir), isOurs: true, ended, stop: () => stop(child) };
+  return { url, key: keyIn(dataDir), isOurs: true, ended, stop: () => stop(child), leave: () => child.unref() };
 }
 
 /** In a group of its own, so that Ctrl-C reaches this command first, which then cancels and stops in order. */
