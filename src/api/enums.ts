@@ -19,6 +19,7 @@ import {
 } from "../domain/robustness.js";
 import { offeredCancelModes, runStates } from "../domain/run.js";
 import { stateReasons } from "../domain/standing.js";
+import { cellVerdicts, controlKinds, degradationVerdicts } from "../domain/surface.js";
 import { scopes } from "../domain/tenant.js";
 import { waveKinds } from "../store/waves.js";
 
@@ -277,6 +278,11 @@ export const artifactKinds = [
   "RESULT",
   "REPORT_JSON",
   "REPORT_TEXT",
+  "REPORT_MARKDOWN",
+  "REPORT_HTML",
+  "LM_EVAL_JSON",
+  "ITEMS_EXPORT",
+  "SELECTION",
   "OTHER",
 ] as const;
 export type ArtifactKind = (typeof artifactKinds)[number];
@@ -292,11 +298,24 @@ export const ArtifactKindEnum = published(artifactKinds, {
     RESULT: "What one run answered, JSON.",
     REPORT_JSON: "The experiment's report, JSON.",
     REPORT_TEXT: "The experiment's report, for reading.",
+    REPORT_MARKDOWN: "The experiment's report, Markdown.",
+    REPORT_HTML: "The experiment's report, one page that loads nothing.",
+    LM_EVAL_JSON: "The experiment's figures in the form of lm-evaluation-harness results.",
+    ITEMS_EXPORT: "All scored items of the experiment with their cells, JSON lines.",
+    SELECTION: "The learning rates that were chosen on validation items, JSON.",
     OTHER: "Any other file.",
   },
 });
 
-export const intervalMethods = ["WILSON", "ADJUSTED_WALD", "BOOTSTRAP_ITEMS", "SEEDS_T", "SEEDS_AND_ITEMS_T"] as const;
+export const intervalMethods = [
+  "WILSON",
+  "ADJUSTED_WALD",
+  "STRATIFIED_WALD",
+  "BOOTSTRAP_ITEMS",
+  "BOOTSTRAP_PERCENTILE",
+  "SEEDS_T",
+  "SEEDS_AND_ITEMS_T",
+] as const;
 export type IntervalMethod = (typeof intervalMethods)[number];
 
 export const IntervalMethodEnum = published(intervalMethods, {
@@ -305,6 +324,8 @@ export const IntervalMethodEnum = published(intervalMethods, {
   values: {
     WILSON: "Wilson's score interval for a proportion, over items.",
     ADJUSTED_WALD: "Bonett and Price's interval for paired differences of scores, over items.",
+    STRATIFIED_WALD: "The same for groups of items that do not pair, each with its own share of the chance.",
+    BOOTSTRAP_PERCENTILE: "Percentiles of a bootstrap over items.",
     BOOTSTRAP_ITEMS: "Bias-corrected and accelerated bootstrap over items.",
     SEEDS_T: "A t-interval over seeds whose items differ.",
     SEEDS_AND_ITEMS_T: "A t-interval over seeds that share their items, with both as sources of chance.",
@@ -330,6 +351,67 @@ export const VerdictEnum = published(verdicts, {
     WORSE: "The candidate is worse, likewise.",
     EQUIVALENT: "The 90 % interval lies within the practical threshold on both sides of 0.",
     INCONCLUSIVE: "No difference was shown at this size; that is not to say that there is none.",
+  },
+});
+
+/** What an experiment can be exported as. */
+export const exportFormats = [
+  "REPORT_JSON",
+  "REPORT_TEXT",
+  "REPORT_MARKDOWN",
+  "REPORT_HTML",
+  "LM_EVAL_JSON",
+  "ITEMS_EXPORT",
+] as const satisfies readonly ArtifactKind[];
+export type ExportFormat = (typeof exportFormats)[number];
+
+export const ExportFormatEnum = published(exportFormats, {
+  name: "ExportFormat",
+  description: "What an experiment can be exported as.",
+  values: {
+    REPORT_JSON: "The report as one JSON document.",
+    REPORT_TEXT: "The report as plain text.",
+    REPORT_MARKDOWN: "The report as Markdown.",
+    REPORT_HTML: "The report as one HTML page that loads nothing.",
+    LM_EVAL_JSON: "The figures in the form of lm-evaluation-harness results.",
+    ITEMS_EXPORT: "All scored items with their cells, JSON lines.",
+  },
+});
+
+export const CellVerdictEnum = published(cellVerdicts, {
+  name: "CellVerdict",
+  description: "Whether the figures of a cell may be read, and as what.",
+  values: {
+    MEASURED: "The correlation in the training data changed the gap.",
+    NO_DIFFERENCE_SHOWN: "No effect of the correlation was shown at this size.",
+    BASE_EXPLAINS_GAP: "The untrained model has the gap already.",
+    SCORES_DISAGREE:
+      "Answers differ in length, and what forced choice says depends on it: no claim rests on the figures.",
+    CORE_NOT_LEARNED: "The task itself was not learned: robustness is undefined, and derived figures are null.",
+    CONTROL_FAILED: "A control failed: derived figures are null.",
+    INCOMPLETE: "A result is missing that the figures need: derived figures are null.",
+  },
+});
+
+export const DegradationVerdictEnum = published(degradationVerdicts, {
+  name: "DegradationVerdict",
+  description: "What became of the accuracy between two rates.",
+  values: {
+    LOWER: "It is lower at the second rate: the interval lies above 0.",
+    HIGHER: "It is higher at the second rate.",
+    EQUIVALENT: "The 90 % interval lies within the practical threshold on both sides of 0.",
+    NO_DIFFERENCE_SHOWN: "No difference was shown at this size.",
+    NOT_MEASURABLE: "One of the two cells has no figures that may be read.",
+  },
+});
+
+export const ControlKindEnum = published(controlKinds, {
+  name: "ControlKind",
+  description: "What a control is.",
+  values: {
+    UNTRAINED_BASE: "The model as it came.",
+    RATE_ZERO: "The same training without any correlation: it should have no gap.",
+    RATE_ONE: "The same training with a perfect correlation: it should show the cue.",
   },
 });
 

@@ -79,7 +79,10 @@ export class FileEndpoint {
   }
 }
 
+/** An HTML page is always saved, never shown under our address: attachment, sandbox and nosniff stand beside its type. */
 const contentTypes: Readonly<Record<string, string>> = {
+  html: "text/html; charset=utf-8",
+  md: "text/markdown; charset=utf-8",
   json: "application/json",
   jsonl: "application/x-ndjson",
   txt: "text/plain; charset=utf-8",

@@ -188,8 +188,13 @@ export class Reads {
 
   /** The file of the experiment's report; null while there is none. */
   async report(experimentId: string): Promise<RunFile | null> {
+    return (await this.reportFiles(experimentId))?.find((file) => file.kind === "REPORT_JSON") ?? null;
+  }
+
+  /** All files of the experiment's report; null while there is none. */
+  async reportFiles(experimentId: string): Promise<readonly RunFile[] | null> {
     const run = await this.#reportRuns.load(experimentId);
-    return run === null ? null : ((await this.files(run.id)).find((file) => file.kind === "REPORT_JSON") ?? null);
+    return run === null ? null : this.files(run.id);
   }
 
   attempts(runId: string): Promise<readonly Attempt[]> {

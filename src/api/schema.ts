@@ -24,6 +24,7 @@ import { ProjectResolver } from "./project/project.resolver.js";
 import { RunEventResolver } from "./run/event.resolver.js";
 import { runFailureTypes } from "./run/failure.type.js";
 import { RunResolver } from "./run/run.resolver.js";
+import { SurfaceResolver } from "./surface/surface.resolver.js";
 import { ServiceAccountResolver, ViewerResolver } from "./viewer/viewer.resolver.js";
 
 /** What resolvers are made of. */
@@ -64,6 +65,7 @@ export function makeSchema(parts: SchemaParts): Promise<GraphQLSchema> {
       RunEventResolver,
       RunResolver,
       ServiceAccountResolver,
+      SurfaceResolver,
       ViewerResolver,
       WavesResolver,
     ],
@@ -100,6 +102,7 @@ function resolversOf(parts: SchemaParts): ReadonlyMap<unknown, object> {
     [RunEventResolver, new RunEventResolver()],
     [RunResolver, new RunResolver()],
     [ServiceAccountResolver, new ServiceAccountResolver()],
+    [SurfaceResolver, new SurfaceResolver(parts.artifacts)],
     [ViewerResolver, new ViewerResolver()],
     [WavesResolver, new WavesResolver(parts.codeDigests)],
   ]);

@@ -8,43 +8,45 @@ import { linesOf } from "../dataset/lines.js";
 /** A larger file is downloaded, not read through GraphQL. */
 const FILE_BYTES_MAX = 64 * 2 ** 20;
 
-/** Reads the value of one line; a text says what is wrong with it. */
-export type ReadLine<T> = (line: Json, index: number) => T | string;
+/** What a file holds, or what is wrong with it. Reads all of the bytes either way, so that their digest is known. */
+export type Parse<T> = (
+  bytes: AsyncIterable<Uint8Array>,
+) => Promise<{ readonly value: T } | { readonly fault: string }>;
 
 interface Held<T> {
-  readonly rows: Promise<readonly T[]>;
+  readonly value: Promise<T>;
   bytes: number;
 }
 
 /**
- * Rows of JSONL files by the files' digests. What was read last is kept, up to a number of bytes of the files; equal requests at one
+ * What files hold, by the files' digests. What was read last is kept, up to a number of bytes of the files; equal requests at one
  * time read once. The digest names the bytes, so nothing here can go stale, and who may read them was asked before.
  */
 export class DigestCache<T> {
   readonly #artifacts: ArtifactStore;
-  readonly #read: ReadLine<T>;
+  readonly #parse: Parse<T>;
   readonly #bytesMax: number;
   readonly #held = new Map<string, Held<T>>();
 
-  constructor(artifacts: ArtifactStore, read: ReadLine<T>, bytesMax: number) {
+  constructor(artifacts: ArtifactStore, parse: Parse<T>, bytesMax: number) {
     this.#artifacts = artifacts;
-    this.#read = read;
+    this.#parse = parse;
     this.#bytesMax = bytesMax;
   }
 
-  /** The rows of a file. Throws ARTIFACT_CORRUPT where it is gone, has other bytes or breaks its format; PAYLOAD_TOO_LARGE. */
-  rows(sha256: string): Promise<readonly T[]> {
+  /** What a file holds. Throws ARTIFACT_CORRUPT where it is gone, has other bytes or breaks its format; QUERY_TOO_COMPLEX. */
+  get(sha256: string): Promise<T> {
     const known = this.#held.get(sha256);
     if (known !== undefined) {
       // The last in a map is the one that was used last.
       this.#held.delete(sha256);
       this.#held.set(sha256, known);
-      return known.rows;
+      return known.value;
     }
-    const held: Held<T> = { bytes: 0, rows: this.#load(sha256, (bytes) => this.#measured(sha256, bytes)) };
+    const held: Held<T> = { bytes: 0, value: this.#load(sha256) };
     this.#held.set(sha256, held);
-    held.rows.catch(() => this.#held.delete(sha256));
-    return held.rows;
+    held.value.catch(() => this.#held.delete(sha256));
+    return held.value;
   }
 
   #measured(sha256: string, bytes: number): void {
@@ -58,9 +60,8 @@ export class DigestCache<T> {
     }
   }
 
-  async #load(sha256: string, measured: (bytes: number) => void): Promise<readonly T[]> {
+  async #load(sha256: string): Promise<T> {
     const hash = createHash("sha256");
-    const rows: T[] = [];
     let bytes = 0;
     const counted = async function* (file: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
       for await (const chunk of file) {
@@ -75,27 +76,53 @@ export class DigestCache<T> {
         yield chunk;
       }
     };
-    const faults: string[] = [];
-    for await (const line of linesOf(counted(this.#artifacts.open(sha256)))) {
-      const row = readValue(line, rows.length, this.#read);
-      // A file with other bytes is told as such, whatever its lines say: so all of it is read.
-      if (typeof row === "string") faults.push(`line ${rows.length + 1}: ${row}`);
-      else if (faults.length === 0) rows.push(row);
-    }
+    const parsed = await this.#parse(counted(this.#artifacts.open(sha256)));
     const got = hash.digest("hex");
-    if (got !== sha256)
+    // A file with other bytes is told as such, whatever it holds.
+    if (got !== sha256) {
       throw new AssayError("ARTIFACT_CORRUPT", `wanted bytes of SHA-256 ${sha256}, but theirs is ${got}`);
-    if (faults[0] !== undefined) throw new AssayError("ARTIFACT_CORRUPT", `artifact ${sha256}, ${faults[0]}`);
-    measured(bytes);
-    return rows;
+    }
+    if ("fault" in parsed) throw new AssayError("ARTIFACT_CORRUPT", `artifact ${sha256}: ${parsed.fault}`);
+    this.#measured(sha256, bytes);
+    return parsed.value;
   }
 }
 
-function readValue<T>(line: Line, index: number, read: ReadLine<T>): T | string {
+/** Parses a JSONL file; `read` makes a row of a line's value, or says in a text what is wrong with it. */
+export function jsonLinesOf<T>(read: (line: Json, index: number) => T | string): Parse<readonly T[]> {
+  return async (bytes) => {
+    const rows: T[] = [];
+    let fault: string | null = null;
+    for await (const line of linesOf(bytes)) {
+      if (fault !== null) continue;
+      const row = readValue(line, rows.length, read);
+      if (typeof row === "string") fault = `line ${rows.length + 1}: ${row}`;
+      else rows.push(row);
+    }
+    return fault === null ? { value: rows } : { fault };
+  };
+}
+
+function readValue<T>(line: Line, index: number, read: (line: Json, index: number) => T | string): T | string {
   if (line === null) return "wanted a line of at most 1 MiB, but got a longer one";
   try {
     return read(JSON.parse(Buffer.from(line).toString("utf8")), index);
   } catch {
     return "wanted JSON, but got something else";
   }
+}
+
+/** Parses a file that is one JSON document; `read` makes something of it, or says in a text what is wrong with it. */
+export function jsonDocumentOf<T extends object>(read: (document: Json) => T | string): Parse<T> {
+  return async (bytes) => {
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of bytes) chunks.push(chunk);
+    try {
+      const document: Json = JSON.parse(Buffer.concat(chunks).toString("utf8"));
+      const value = read(document);
+      return typeof value === "string" ? { fault: value } : { value };
+    } catch {
+      return { fault: "wanted JSON, but got something else" };
+    }
+  };
 }

@@ -2,7 +2,7 @@ import type { ArtifactStore } from "../../artifacts/store.js";
 import { type ItemTexts, itemKeyOf, readItem, readTexts, type ScoredItem, unscored } from "../../domain/items.js";
 import type { Run } from "../../domain/run.js";
 import type { Reads } from "../reads.js";
-import { DigestCache } from "./digest-cache.js";
+import { DigestCache, jsonLinesOf } from "./digest-cache.js";
 
 const ITEMS_BYTES_MAX = 64 * 2 ** 20;
 const RECORDS_BYTES_MAX = 64 * 2 ** 20;
@@ -15,21 +15,21 @@ export interface ItemOfRun {
 
 /** Scored items of runs and the texts behind them, read from the artifact store. */
 export class RunItems {
-  readonly #items: DigestCache<ScoredItem>;
-  readonly #records: DigestCache<ItemTexts>;
+  readonly #items: DigestCache<readonly ScoredItem[]>;
+  readonly #records: DigestCache<readonly ItemTexts[]>;
   /** Looked up by key; made once for each list that the cache holds. */
   readonly #maps = new WeakMap<readonly ItemTexts[], ReadonlyMap<string, ItemTexts>>();
 
   constructor(artifacts: ArtifactStore) {
-    this.#items = new DigestCache(artifacts, readItem, ITEMS_BYTES_MAX);
-    this.#records = new DigestCache(artifacts, readTexts, RECORDS_BYTES_MAX);
+    this.#items = new DigestCache(artifacts, jsonLinesOf(readItem), ITEMS_BYTES_MAX);
+    this.#records = new DigestCache(artifacts, jsonLinesOf(readTexts), RECORDS_BYTES_MAX);
   }
 
   /** What the run scored, in the order of its file, then what it should have scored and did not; null where it made no items. */
   async of(run: Run, reads: Reads): Promise<readonly ScoredItem[] | null> {
     const file = (await reads.files(run.id)).find(({ kind }) => kind === "ITEMS");
     if (file === undefined) return null;
-    const scored = await this.#items.rows(file.sha256);
+    const scored = await this.#items.get(file.sha256);
     if (!run.partial) return scored;
     const known = new Set(scored.map(({ key }) => key));
     const expected = [...(await this.texts(run, reads))].filter(
@@ -60,7 +60,7 @@ export class RunItems {
   async texts(run: Run, reads: Reads): Promise<ReadonlyMap<string, ItemTexts>> {
     const sha256 = await recordsOf(run, reads);
     if (sha256 === null) return new Map();
-    const rows = await this.#records.rows(sha256);
+    const rows = await this.#records.get(sha256);
     const known =
       this.#maps.get(rows) ?? new Map(rows.map((row) => [itemKeyOf(row.split, row.itemKey, row.group), row]));
     this.#maps.set(rows, known);

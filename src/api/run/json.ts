@@ -13,7 +13,7 @@ export function fieldOf(value: Json | undefined, name: string): Json | undefined
 }
 
 /** The entries of an object; none for anything else. */
-function entriesOf(value: Json | undefined): [string, Json | undefined][] {
+export function entriesOf(value: Json | undefined): [string, Json | undefined][] {
   return value !== null && typeof value === "object" && !isList(value) ? Object.entries(value) : [];
 }
 
@@ -50,6 +50,8 @@ export function cellOf(cell: Json): Omit<RobustnessCellType, "model"> | null {
     task: oneOf(fieldOf(cell, "task"), robustnessTasks),
     artifact: oneOf(fieldOf(cell, "artifact"), spuriousArtifacts),
     spuriousness: numberOf(fieldOf(cell, "spuriousness")),
+    variant: textOf(fieldOf(fieldOf(cell, "variant"), "kind")),
+    learningRate: numberOf(fieldOf(cell, "learningRate")),
   };
 }
 

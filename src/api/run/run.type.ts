@@ -33,6 +33,18 @@ export class RobustnessCellType {
   @Field(() => Float, { nullable: true, description: "The spuriousness rate, 0 to 1; null for the untrained base." })
   readonly spuriousness!: number | null;
 
+  @Field(() => String, {
+    nullable: true,
+    description: "TIES, GROUP_BALANCED, GROUP_DRO or SIZE_CONTROL; null for plain training.",
+  })
+  readonly variant!: string | null;
+
+  @Field(() => Float, {
+    nullable: true,
+    description: "The learning rate, where it is part of the grid; null where each method has one of its own.",
+  })
+  readonly learningRate!: number | null;
+
   @Field(() => ModelType, {
     nullable: true,
     description: "The model that is tuned; null when it is no longer registered.",
