@@ -5,6 +5,7 @@ import { idOf, testApi } from "./support/api.js";
 import { beginUpload, completeUpload, putPart, upload } from "./support/fixture.js";
 import { jsonLines, preferenceRows } from "./support/preference-rows.js";
 import { data, specFor, submit } from "./support/requests.js";
+import { gsm8kRows, ifevalRows, squadDocument } from "./support/user-data.js";
 
 const test = await testApi();
 const { api, holder, artifacts } = test;
@@ -52,6 +53,49 @@ describe("an upload in order", () => {
     const first = await completeUpload(test, holder, { uploadId: begun.uploadId });
     const second = await completeUpload(test, holder, { uploadId: begun.uploadId });
     assert.equal(second.version.id, first.version.id);
+  });
+});
+
+describe("data of a user's own", () => {
+  const jsonl = (rows: readonly object[]): Buffer =>
+    Buffer.from(rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
+  const planted = gsm8kRows(80).map((row, i) => (i === 0 ? { ...row, split: "train" } : row));
+  const repeat = { ...planted[0], question: `${planted[0]?.["question"]} Say it.`, split: "test" };
+  const files: readonly [string, Buffer, number][] = [
+    ["GSM8K", jsonl([...planted, repeat]), 81],
+    ["IFEVAL", jsonl(ifevalRows(80)), 80],
+    ["SQUAD", Buffer.from(JSON.stringify(squadDocument(60))), 120],
+  ];
+  for (const [kind, file, rows] of files) {
+    it(`is checked against the format of its kind and becomes a version: ${kind}`, async () => {
+      const begun = await beginUpload(test, holder, file, { name: `own ${kind}`, kind });
+      assert.deepEqual(begun.errors, []);
+      await putPart(holder, begun.parts[0].url, file);
+      const { version, errors } = await completeUpload(test, holder, { uploadId: begun.uploadId });
+      assert.deepEqual(errors, []);
+      assert.deepEqual([version.rows, version.dataset.kind, version.validation.leftOutCount], [rows, kind, 0]);
+      const { exactDuplicates, nearDuplicates } = version.validation.leakage;
+      assert.deepEqual([exactDuplicates, nearDuplicates], [0, kind === "GSM8K" ? 1 : 0]);
+    });
+  }
+
+  it("keeps what was found for whoever asks later", async () => {
+    const begun = await beginUpload(test, holder, files[0]?.[1] ?? good, { name: "own GSM8K", kind: "GSM8K" });
+    const { node } = await data(
+      test,
+      holder,
+      "query ($id: ID!) { node(id: $id) { ... on DatasetVersion { validation { leakage { nearDuplicates examples { row split otherRow otherSplit } } } } } }",
+      { id: begun.existing.id },
+    );
+    assert.equal(node.validation.leakage.nearDuplicates, 1);
+    assert.deepEqual(node.validation.leakage.examples, [{ row: 1, split: "train", otherRow: 81, otherSplit: "test" }]);
+  });
+
+  it("is refused where it is in another format, with each problem by row and column", async () => {
+    const begun = await beginUpload(test, holder, good, { name: "no problems", kind: "GSM8K" });
+    await putPart(holder, begun.parts[0].url, good);
+    const { version, errors } = await completeUpload(test, holder, { uploadId: begun.uploadId });
+    assert.deepEqual([version, errors[0].code], [null, "DATASET_INVALID"]);
   });
 });
 

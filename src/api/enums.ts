@@ -254,7 +254,14 @@ export const ReusePolicyEnum = published(reusePolicies, {
 export const DatasetKindEnum = published(datasetKinds, {
   name: "DatasetKind",
   description: "What the rows of a data set are.",
-  values: { PREFERENCE: "Preference rows: a prompt with a chosen and a rejected completion." },
+  values: {
+    PREFERENCE: "Preference rows, JSON lines: a prompt with a chosen and a rejected completion.",
+    GSM8K:
+      "Word problems, JSON lines in the form of GSM8K: `question`, and `answer` that ends in `#### ` and a number.",
+    IFEVAL:
+      "Prompts with verifiable instructions, JSON lines in the form of IFEval: `key`, `prompt`, `instruction_id_list`, `kwargs`.",
+    SQUAD: "Questions on paragraphs, one JSON document in the form of SQuAD 1.1 or 2.0.",
+  },
 });
 
 export const ScopeEnum = published(scopes, {

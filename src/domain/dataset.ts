@@ -1,5 +1,7 @@
+import type { RecordReport } from "./upload-report.js";
+
 /** What the rows of a data set are. */
-export const datasetKinds = ["PREFERENCE"] as const;
+export const datasetKinds = ["PREFERENCE", "GSM8K", "IFEVAL", "SQUAD"] as const;
 export type DatasetKind = (typeof datasetKinds)[number];
 
 /** A named series of versions. */
@@ -20,8 +22,13 @@ export interface DatasetVersion {
   readonly digest: string;
   readonly rows: number;
   readonly sizeBytes: number;
+  /** What checking its rows found; null for versions that are older than these findings. */
+  readonly findings: DatasetFindings | null;
   readonly createdAt: Date;
 }
+
+/** What is worth knowing of rows that are in order. */
+export type DatasetFindings = Pick<RecordReport, "leftOut" | "leftOutCount" | "leakage">;
 
 /** An upload that was begun; `completedAt` is set once its version stands. */
 export interface DatasetUpload {

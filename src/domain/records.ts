@@ -1,25 +1,9 @@
 import { createHash } from "node:crypto";
 import { show } from "./field-faults.js";
 import { parseJson } from "./json-text.js";
+import { LeakageScan, normalText } from "./leakage.js";
 import { type PreferenceRecord, type Relation, readRecord, type Split, splits } from "./record-fields.js";
-
-/** One thing that is wrong with an uploaded file. */
-export interface RecordProblem {
-  /** Line of the file, from 1; 0 for the file as a whole. */
-  readonly row: number;
-  /** Path of the field, for instance `checker.kwargs.keywords`; the character from 1 where the line is not JSON; null for the whole row. */
-  readonly column: string | null;
-  readonly message: string;
-}
-
-/** What checking a file found. */
-export interface RecordReport {
-  readonly rows: number;
-  /** The first 100 problems. */
-  readonly problems: readonly RecordProblem[];
-  /** How many there are in all. */
-  readonly problemCount: number;
-}
+import { Findings, type RecordReport } from "./upload-report.js";
 
 /** A line of a file; null stands for one that is over `LINE_BYTES_MAX`. */
 export type Line = Uint8Array | null;
@@ -29,7 +13,6 @@ export const LINE_BYTES_MAX = 2 ** 20;
 /** A file never holds more rows than this. */
 export const ROWS_MAX = 100_000;
 
-const PROBLEMS_MAX = 100;
 /** Training takes two steps' worth of pairs at the least; scoring takes two pairs to say anything of their spread. */
 const PAIRS_MIN = { train: 16, validation: 2, test: 2 } as const;
 
@@ -50,8 +33,8 @@ interface Pair {
 }
 
 class RecordCheck {
-  readonly #problems: RecordProblem[] = [];
-  #problemCount = 0;
+  readonly #problems = new Findings();
+  readonly #leakage = new LeakageScan();
   #rows = 0;
   readonly #ids = new Map<string, number>();
   readonly #pairs = new Map<string, Pair>();
@@ -85,8 +68,15 @@ class RecordCheck {
         }
       }
     }
-    if (this.#problemCount === 0) this.#wantEverySplit();
-    return { rows: this.#rows, problems: this.#problems, problemCount: this.#problemCount };
+    if (this.#problems.count === 0) this.#wantEverySplit();
+    return {
+      rows: this.#rows,
+      problems: this.#problems.listed,
+      problemCount: this.#problems.count,
+      leftOut: [],
+      leftOutCount: 0,
+      leakage: this.#problems.count === 0 ? this.#leakage.finish() : null,
+    };
   }
 
   #takeText(line: Uint8Array): void {
@@ -136,10 +126,12 @@ class RecordCheck {
     this.#takeContent(record);
   }
 
-  #takePair({ pairId, split, relation }: PreferenceRecord): void {
+  #takePair(record: PreferenceRecord): void {
+    const { pairId, split, relation } = record;
     const pair = this.#pairs.get(pairId);
     if (pair === undefined) {
       this.#pairs.set(pairId, { row: this.#rows, split, relations: new Set([relation]) });
+      this.#leakage.add(askedAndAnswered(record), this.#rows, split);
     } else if (pair.split !== split) {
       this.#report(
         this.#rows,
@@ -181,13 +173,18 @@ class RecordCheck {
   }
 
   #report(row: number, column: string | null, message: string): void {
-    this.#problemCount += 1;
-    if (this.#problems.length < PROBLEMS_MAX) this.#problems.push({ row, column, message });
+    this.#problems.add(row, column, message);
   }
 }
 
 function contentOf({ prompt, chosen }: PreferenceRecord): string {
   const texts = [...prompt.flatMap(({ role, content }) => [role, content]), chosen];
-  const normal = texts.map((text) => text.normalize("NFKC").toLowerCase().replace(/\s+/g, " ").trim());
-  return createHash("sha256").update(JSON.stringify(normal)).digest("base64");
+  return createHash("sha256")
+    .update(JSON.stringify(texts.map(normalText)))
+    .digest("base64");
+}
+
+/** What a pair is compared by for near duplicates: its last turn and the right answer. */
+function askedAndAnswered({ prompt, chosen }: PreferenceRecord): string {
+  return `${prompt.at(-1)?.content ?? ""}\n${chosen}`;
 }

@@ -1,5 +1,6 @@
 import type { Dataset, DatasetUpload, DatasetVersion } from "../domain/dataset.js";
 import { newId } from "../domain/digest.js";
+import type { RecordReport } from "../domain/upload-report.js";
 import { statement, type Transaction } from "./database.js";
 import { artifactTable, datasetTable, datasetUploadTable, datasetVersionTable } from "./tables.js";
 
@@ -18,7 +19,7 @@ const insertDataset = statement(
 );
 const insertVersion = statement(
   "datasets-insert-version",
-  `insert into dataset_version (tenant_id, id, dataset_id, digest, rows, size_bytes) values ($1, $2, $3, $4, $5, $6)
+  `insert into dataset_version (tenant_id, id, dataset_id, digest, rows, size_bytes, findings) values ($1, $2, $3, $4, $5, $6, $7)
    on conflict (tenant_id, dataset_id, digest) do nothing`,
 );
 const completeUploadRow = statement(
@@ -65,11 +66,23 @@ export function hasFile(
 }
 
 /** Makes the version of an upload whose rows were found to be in order, and its data set where there is none of the name. */
-export async function completeUpload(tx: Transaction, upload: DatasetUpload, rows: number): Promise<DatasetVersion> {
+export async function completeUpload(
+  tx: Transaction,
+  upload: DatasetUpload,
+  { rows, leftOut, leftOutCount, leakage }: RecordReport,
+): Promise<DatasetVersion> {
   const { tenantId, projectId, name, kind, digest, sizeBytes } = upload;
   await tx.run(insertDataset, [tenantId, newId(), projectId, name, kind]);
   const dataset = await tx.manager.findOneByOrFail(datasetTable, { tenantId, projectId, name });
-  await tx.run(insertVersion, [tenantId, newId(), dataset.id, digest, rows, sizeBytes]);
+  await tx.run(insertVersion, [
+    tenantId,
+    newId(),
+    dataset.id,
+    digest,
+    rows,
+    sizeBytes,
+    JSON.stringify({ leftOut, leftOutCount, leakage }),
+  ]);
   await tx.run(completeUploadRow, [tenantId, upload.id]);
   return tx.manager.findOneByOrFail(datasetVersionTable, { tenantId, datasetId: dataset.id, digest });
 }

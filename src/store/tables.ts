@@ -98,6 +98,7 @@ export const datasetVersionTable = table<DatasetVersion>("dataset_version", {
   digest: text("digest"),
   rows: int("rows"),
   sizeBytes: bigint("size_bytes"),
+  findings: maybe(json("findings")),
   createdAt: created("created_at"),
 });
 

@@ -73,7 +73,7 @@ const BEGIN = `mutation ($input: BeginDatasetUploadInput!) {
 }`;
 const COMPLETE = `mutation ($input: CompleteDatasetUploadInput!) {
   completeDatasetUpload(input: $input) {
-    version { id digest rows bytes dataset { id name kind } validation { ok rows problemCount problems { row } } } ${ERRORS}
+    version { id digest rows bytes dataset { id name kind } validation { ok rows problemCount problems { row } leftOutCount leftOut { row column message } leakage { exactDuplicates nearDuplicates threshold complete examples { row split otherRow otherSplit similarity } } } } ${ERRORS}
   }
 }`;
 

@@ -2,12 +2,12 @@ import { Arg, Ctx, FieldResolver, ID, Mutation, Resolver, Root } from "type-grap
 import type { ArtifactStore } from "../../artifacts/store.js";
 import type { Dataset, DatasetUpload, DatasetVersion } from "../../domain/dataset.js";
 import { newId } from "../../domain/digest.js";
-import { checkRecords } from "../../domain/records.js";
 import { AssayError, invalidInput, notFound } from "../../errors.js";
 import { beginUpload, completeUpload, hasFile, uploadById, versionOf } from "../../store/datasets.js";
 import type { Context } from "../context.js";
 import { globalId, idWords, inputArgument, keyIn } from "../ids.js";
 import { type Answer, answered, demand, Faults } from "../present.js";
+import { checkUpload } from "./check.js";
 import {
   BeginDatasetUploadInput,
   BeginDatasetUploadPayload,
@@ -16,7 +16,6 @@ import {
   type UploadPart,
 } from "./dataset.input.js";
 import { DatasetType, DatasetVersionType } from "./dataset.type.js";
-import { linesOf } from "./lines.js";
 import type { DatasetValidationType } from "./validation.type.js";
 
 /** Larger files are refused. */
@@ -86,7 +85,8 @@ export class DatasetVersionResolver {
   /** A file with problems never becomes a version. */
   @FieldResolver()
   validation(@Root() version: DatasetVersion): DatasetValidationType {
-    return { ok: true, rows: version.rows, problemCount: 0, problems: [] };
+    const { leftOut, leftOutCount, leakage } = version.findings ?? { leftOut: [], leftOutCount: 0, leakage: null };
+    return { ok: true, rows: version.rows, problemCount: 0, problems: [], leftOut, leftOutCount, leakage };
   }
 
   async #begin(input: BeginDatasetUploadInput, { caller, reads }: Context): Promise<Begun> {
@@ -126,7 +126,7 @@ export class DatasetVersionResolver {
         },
       );
     }
-    const report = await checkRecords(linesOf(this.#artifacts.open(upload.digest)));
+    const report = await checkUpload(upload.kind, this.#artifacts.open(upload.digest));
     if (report.problemCount > 0) {
       throw new AssayError(
         "DATASET_INVALID",
@@ -137,7 +137,7 @@ export class DatasetVersionResolver {
         },
       );
     }
-    return reads.within((tx) => completeUpload(tx, upload, report.rows));
+    return reads.within((tx) => completeUpload(tx, upload, report));
   }
 }
 

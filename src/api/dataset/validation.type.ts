@@ -1,9 +1,12 @@
-import { Field, Int, ObjectType } from "type-graphql";
-import type { RecordProblem, RecordReport } from "../../domain/records.js";
+import { Field, Float, Int, ObjectType } from "type-graphql";
+import type { Leakage, LeakedPair } from "../../domain/leakage.js";
+import type { RecordProblem, RecordReport } from "../../domain/upload-report.js";
 
 @ObjectType("DatasetProblem", { description: "One thing that is wrong with an uploaded file." })
 export class DatasetProblemType implements RecordProblem {
-  @Field(() => Int, { description: "Line of the file, from 1; 0 for the file as a whole." })
+  @Field(() => Int, {
+    description: "Line of the file, or number of the question in a SQuAD file, from 1; 0 for the file as a whole.",
+  })
   readonly row!: number;
 
   @Field(() => String, {
@@ -17,8 +20,54 @@ export class DatasetProblemType implements RecordProblem {
   readonly message!: string;
 }
 
+@ObjectType("LeakedPair", { description: "Two rows of different parts that say the same, or nearly." })
+export class LeakedPairType implements LeakedPair {
+  @Field(() => Int, { description: "The row that was noticed." })
+  readonly row!: number;
+
+  @Field(() => String, { description: "Its part: train, validation or test." })
+  readonly split!: LeakedPair["split"];
+
+  @Field(() => Int, { description: "The row that it repeats." })
+  readonly otherRow!: number;
+
+  @Field(() => String, { description: "The other row's part." })
+  readonly otherSplit!: LeakedPair["split"];
+
+  @Field(() => Float, {
+    description:
+      "Jaccard similarity of their word triples, 0 to 1; 1 for texts that are equal but for letter case and white space.",
+  })
+  readonly similarity!: number;
+}
+
+@ObjectType("Leakage", {
+  description:
+    "What training rows share with validation and test rows. Rows that name no part are put into one by the digest of their text, so equal texts never part.",
+})
+export class LeakageType implements Leakage {
+  @Field(() => Int, {
+    description: "Training texts that stand in validation or test too, letter case and white space aside.",
+  })
+  readonly exactDuplicates!: number;
+
+  @Field(() => Int, { description: "Training texts that are nearly, but not exactly, a text of validation or test." })
+  readonly nearDuplicates!: number;
+
+  @Field(() => Float, {
+    description: "From which Jaccard similarity of word triples on two texts count as nearly the same.",
+  })
+  readonly threshold!: number;
+
+  @Field(() => Boolean, { description: "False where so many texts are alike that the search was ended early." })
+  readonly complete!: boolean;
+
+  @Field(() => [LeakedPairType], { description: "The first 20 pairs." })
+  readonly examples!: readonly LeakedPair[];
+}
+
 @ObjectType("DatasetValidation", { description: "What checking the rows of a file found." })
-export class DatasetValidationType implements Pick<RecordReport, "rows" | "problems" | "problemCount"> {
+export class DatasetValidationType implements RecordReport {
   @Field(() => Boolean, { description: "Whether every row is in order." })
   readonly ok!: boolean;
 
@@ -30,4 +79,17 @@ export class DatasetValidationType implements Pick<RecordReport, "rows" | "probl
 
   @Field(() => [DatasetProblemType], { description: "The first 100 problems." })
   readonly problems!: readonly RecordProblem[];
+
+  @Field(() => Int, { description: "How many rows are in order but of no use to an injection." })
+  readonly leftOutCount!: number;
+
+  @Field(() => [DatasetProblemType], { description: "The first 100 of them, and why." })
+  readonly leftOut!: readonly RecordProblem[];
+
+  @Field(() => LeakageType, {
+    nullable: true,
+    description:
+      "What training rows share with the others; null where rows are not in order, and for versions from before this was looked at.",
+  })
+  readonly leakage!: Leakage | null;
 }

@@ -1,0 +1,23 @@
+import type { DatasetKind } from "../../domain/dataset.js";
+import { checkItems } from "../../domain/item-check.js";
+import { checkRecords } from "../../domain/records.js";
+import { checkSquad } from "../../domain/squad-check.js";
+import type { RecordReport } from "../../domain/upload-report.js";
+import { readGsm8k, readIfeval } from "../../domain/user-items.js";
+import { linesOf } from "./lines.js";
+
+/** Checks the bytes of an upload against the format of its kind, a line or a paragraph in memory at a time. */
+export function checkUpload(kind: DatasetKind, bytes: AsyncIterable<Uint8Array>): Promise<RecordReport> {
+  switch (kind) {
+    case "PREFERENCE":
+      return checkRecords(linesOf(bytes));
+    case "GSM8K":
+      return checkItems(linesOf(bytes), readGsm8k);
+    case "IFEVAL":
+      return checkItems(linesOf(bytes), readIfeval);
+    case "SQUAD":
+      return checkSquad(bytes);
+    default:
+      return kind satisfies never;
+  }
+}
