@@ -3,11 +3,11 @@ import { createReadStream, createWriteStream } from "node:fs";
 import { rename, rm, stat } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { ExperimentControl } from "./control.js";
 import * as documents from "./documents.js";
 import { AssayRequestError } from "./errors.js";
 import { type FollowOptions, followEvents } from "./events.js";
 import { allItems, given, type Page, type Payload, unknownExperiment } from "./payload.js";
+import { ExperimentResults } from "./results.js";
 import { execute, getFile, putFile } from "./transport.js";
 import type {
   Artifact,
@@ -22,7 +22,7 @@ import type {
 } from "./types.js";
 
 /** A client of one Assay service, for one API key. Every method throws AssayRequestError for what the service refuses. */
-export class AssayClient extends ExperimentControl {
+export class AssayClient extends ExperimentResults {
   /** The project that the key belongs to. */
   async project(): Promise<{ readonly id: string; readonly name: string }> {
     type Data = { viewer: { project: { id: string; name: string } } };

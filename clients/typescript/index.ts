@@ -1,4 +1,5 @@
 export { AssayClient } from "./client.js";
 export { AssayRequestError, type UserError } from "./errors.js";
 export type { FollowOptions } from "./events.js";
+export type * from "./results.types.js";
 export type * from "./types.js";

@@ -1,9 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { Arg, Ctx, Float, ID, Query, Resolver } from "type-graphql";
-import { type Compared, compareFamily, type PairedSeed, pairItems } from "../../domain/comparison.js";
+import { compareFamily, type PairedSeed, pairItems } from "../../domain/comparison.js";
 import { type ComparisonMetric, metricNamed, metricsIn } from "../../domain/comparison-metric.js";
-import { confoundersOf } from "../../domain/confounders.js";
-import type { Json } from "../../domain/digest.js";
 import { itemKeyOf, type ScoredItem } from "../../domain/items.js";
 import type { Run } from "../../domain/run.js";
 import { AssayError, invalidInput } from "../../errors.js";
@@ -13,6 +11,7 @@ import type { Reads } from "../reads.js";
 import { checkSides, sideOf } from "./compared-runs.js";
 import { ComparisonPayload } from "./comparison.type.js";
 import type { ComparedRuns } from "./flips.js";
+import { confoundersOfRuns } from "./run-confounders.js";
 import type { RunItems } from "./run-items.js";
 
 const CANDIDATES_MAX = 10;
@@ -67,8 +66,12 @@ export class CompareResolver {
     const paired = await Promise.all(candidates.map((side) => this.#pair([baseline, side], metric, reads)));
     const salt = baseline.map(({ digest }) => digest).join(" ");
     const found = await compareFamily({ metric, candidates: paired, practicalThreshold, salt }, () => setImmediate());
-    return found.map((one, i) =>
-      publishedComparison(one, metric, { metric: metric.name, baseline, candidate: candidates[i] ?? [] }),
+    return Promise.all(
+      found.map(async (one, i) => {
+        const runs: ComparedRuns = { metric: metric.name, baseline, candidate: candidates[i] ?? [] };
+        const confounders = await confoundersOfRuns(runs, reads);
+        return { ...runs, ...one, higherIsBetter: metric.higherIsBetter, confounders };
+      }),
     );
   }
 
@@ -137,17 +140,4 @@ function checked({ candidates, metric, practicalThreshold }: ComparisonRequest):
   if (named === null)
     throw invalidInput(["metric"], "gap, balanced, a group, or a figure and a group with a colon between", metric);
   return named;
-}
-
-function publishedComparison(found: Compared, { higherIsBetter }: ComparisonMetric, runs: ComparedRuns): object {
-  const [mine, theirs] = [runs.baseline[0], runs.candidate[0]];
-  const confounders = mine === undefined || theirs === undefined ? [] : confoundersOf(specOf(mine), specOf(theirs));
-  const partial = [...runs.baseline, ...runs.candidate].some((run) => run.partial);
-  const early = partial ? ["a run was ended early, and is compared as far as it came"] : [];
-  return { ...runs, ...found, higherIsBetter, confounders: [...confounders, ...early] };
-}
-
-function specOf({ spec }: Run): Json {
-  const document: Json = JSON.parse(spec);
-  return document;
 }
