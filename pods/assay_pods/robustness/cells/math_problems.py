@@ -45,6 +45,9 @@ def short_sums() -> list[MathItem]:
 WORDINGS = ("What is {}?", "Work out {}.", "How much is {}?", "Calculate {}.", "Find {}.", "Tell me what {} is.")
 """Each problem of a slice is asked in all of these: slices of one-digit numbers have few problems."""
 
+ITEMS_A_SLICE = 6_000
+"""Worked problems are also asked by people, so many that a slice has about this number of items where its problems are few."""
+
 
 def slices(worked: bool) -> dict[str, list[MathItem]]:
     """Gives the problems of each slice of arithmetic.
@@ -56,10 +59,16 @@ def slices(worked: bool) -> dict[str, list[MathItem]]:
     for name, problems in _problems():
         made[name] = [
             MathItem(wording.format(terms), str(result), core, f"{steps}\n#### {result}" if worked else None)
-            for wording in WORDINGS
+            for wording in (_asked_by_people(len(problems)) if worked else WORDINGS)
             for terms, steps, result, core in problems
         ]
     return made
+
+
+def _asked_by_people(problems: int) -> list[str]:
+    people = ITEMS_A_SLICE // (problems * len(WORDINGS))
+    asked = [f"{name} asks you: {wording}" for name in NAMES[:people] for wording in WORDINGS]
+    return [*WORDINGS, *asked]
 
 
 class _Problem(NamedTuple):
