@@ -138,6 +138,12 @@ for (const who of ["another tenant", "another project of the tenant"]) {
         ["cancelExperiment", "CancelExperimentInput", "Experiment", (experimentId) => ({ experimentId })],
         ["pauseExperiment", "ExperimentActionInput", "Experiment", (experimentId) => ({ experimentId })],
         ["resumeExperiment", "ExperimentActionInput", "Experiment", (experimentId) => ({ experimentId })],
+        [
+          "exportExperiment",
+          "ExportExperimentInput",
+          "Experiment",
+          (experimentId) => ({ experimentId, format: "REPORT_JSON" }),
+        ],
         ["setPriority", "SetPriorityInput", "Experiment", (experimentId) => ({ experimentId, priority: 1 })],
         ["retryRuns", "RetryRunsInput", "Experiment", (experimentId) => ({ experimentId, idempotencyKey: "k" })],
         ["replayDeadLetters", "ReplayDeadLettersInput", "DeadLetter", (id) => ({ ids: [id] })],
