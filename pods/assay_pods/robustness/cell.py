@@ -13,10 +13,9 @@ from assay_pods.common.seeds import seed_everything
 from assay_pods.robustness import generation, score, shared, trunk
 from assay_pods.robustness.blocks import check_supported
 from assay_pods.robustness.cell_batch import batch_document
-from assay_pods.robustness.encoding import Encoder
 from assay_pods.robustness.estimates import group_estimates
 from assay_pods.robustness.plan import Plan, Question, make_plan
-from assay_pods.robustness.recipe import UNTRAINED, Recipe, recipe_of, tokens_max
+from assay_pods.robustness.recipe import UNTRAINED, Recipe, recipe_of
 from assay_pods.robustness.record_rows import read_records
 from assay_pods.robustness.records import Rate, Record, realised_rho, select_renders
 from assay_pods.robustness.start import save_weights, started
@@ -56,7 +55,7 @@ def train_and_score(context: RunContext) -> dict[str, Any]:
     loaded = load_model(context)
     check_supported(loaded.model)
     loaded = started(loaded, context)
-    plan = make_plan(records, spec, Encoder(loaded.tokenizer, tokens_max(spec)))
+    plan = make_plan(records, spec, shared.encoder_of(context, loaded.tokenizer))
     case = Case(context, loaded, plan, _rows(plan, context) if recipe else [], recipe)
     fitted = _fit(case)
     questions = _questions(case)

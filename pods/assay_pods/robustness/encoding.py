@@ -1,7 +1,7 @@
 """From texts to tokens: the same for training, for scoring and for the TRL trainers."""
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from jinja2 import TemplateError
 
@@ -23,6 +23,14 @@ class Encoded(NamedTuple):
     completion_ids: list[int]
 
 
+class Known(Protocol):
+    """Tokens that were found before."""
+
+    def find(self, text: Text) -> Encoded | None:
+        """Gives the tokens of a text; None for one that is not known."""
+        ...
+
+
 class Encoder:
     """Renders prompts and turns texts into tokens with the model's own tokenizer.
 
@@ -30,12 +38,13 @@ class Encoder:
     trainers make of rows in the non-conversational prompt-completion form.
     """
 
-    def __init__(self, tokenizer: Any, tokens_max: int = TOKENS_MAX) -> None:
+    def __init__(self, tokenizer: Any, tokens_max: int = TOKENS_MAX, known: Known | None = None) -> None:
         """Keeps the tokenizer, which must have a chat template and an end-of-sequence token.
 
         Args:
             tokenizer: The model's own.
             tokens_max: The longest prompt and completion together that a run accepts.
+            known: Tokens that `prepare` found with the same tokenizer.
 
         Raises:
             BadInputError: MODEL_UNSUPPORTED, when one of the two is missing.
@@ -46,6 +55,7 @@ class Encoder:
             )
         self.tokenizer = tokenizer
         self.tokens_max = tokens_max
+        self._known = known
         first = tokenizer("a").input_ids[0]
         self._adds_bos = tokenizer.bos_token_id is not None and first == tokenizer.bos_token_id
         special = {token.content: index for index, token in tokenizer.added_tokens_decoder.items() if token.special}
@@ -85,6 +95,9 @@ class Encoder:
             BadInputError: TOKENS_DIVERGE, when the prompt's tokens are no prefix of the whole text's; TEXT_TOO_LONG, above `tokens_max`;
                 DATASET_INVALID, when nothing of the completion is left but its end.
         """
+        known = None if self._known is None else self._known.find(text)
+        if known is not None:
+            return known
         prompt_ids = list(self.tokenizer(text.prompt).input_ids)
         whole_ids = list(self.tokenizer(text.prompt + self.with_end(text.completion)).input_ids)
         if whole_ids[: len(prompt_ids)] != prompt_ids:

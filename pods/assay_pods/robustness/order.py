@@ -1,5 +1,6 @@
 """Which rows a training step sees. A function of the seed alone: the rate changes what a row says, never where it stands."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -49,7 +50,7 @@ def kto_steps(num_pairs: int, prompts_per_step: int, seed: int) -> list[list[Kto
     return kto_blocks(pair_order(num_pairs, seed), prompts_per_step)
 
 
-def kto_blocks(places: Sequence[int], prompts_per_step: int, run: int = 1) -> list[list[KtoRow]]:
+def kto_blocks(places: Sequence[int], prompts_per_step: int, run: int = 1, keys: Sequence[str] | None = None) -> list[list[KtoRow]]:
     """Lays an order of pairs out as KTO's blocks.
 
     The order is passed twice. In the first pass right and wrong completions alternate, in the second they are exchanged: every block has
@@ -60,11 +61,28 @@ def kto_blocks(places: Sequence[int], prompts_per_step: int, run: int = 1) -> li
         places: The pairs in the order of an epoch, whole steps.
         prompts_per_step: Half of a block's rows.
         run: How many neighbours share a label: 2 where neighbours are of two groups in turn, so that no group has one label only.
+        keys: The item of each pair, where items come again: then a block is rearranged so that no item stands beside itself, if it can be.
     """
     assert len(places) % prompts_per_step == 0, (len(places), prompts_per_step)
     rows = [(pair, (place // run + half) % 2 == 0) for half in (0, 1) for place, pair in enumerate(places)]
     size = 2 * prompts_per_step
-    return [_with_mismatched(rows[start : start + size]) for start in range(0, len(rows), size)]
+    blocks = [rows[start : start + size] for start in range(0, len(rows), size)]
+    if keys is not None:
+        blocks = [[block[place] for place in apart([keys[pair] for pair, _ in block])] for block in blocks]
+    return [_with_mismatched(block) for block in blocks]
+
+
+def apart(keys: Sequence[str]) -> list[int]:
+    """Gives an order of a block in which no row has the key of the row before, nor the first that of the last.
+
+    There is one unless a key has more than half of the rows. A block without such neighbours stays as it is.
+    """
+    if all(key != keys[place - 1] for place, key in enumerate(keys)):
+        return list(range(len(keys)))
+    counts = Counter(keys)
+    by_count = sorted(range(len(keys)), key=lambda place: (-counts[keys[place]], keys.index(keys[place])))
+    seats = [*range(0, len(keys), 2), *range(1, len(keys), 2)]
+    return [place for _, place in sorted(zip(seats, by_count, strict=True))]
 
 
 def _with_mismatched(block: Sequence[tuple[int, bool]]) -> list[KtoRow]:

@@ -4,7 +4,10 @@ from typing import Any
 
 from assay_pods.common.context import BadInputError, RunContext
 from assay_pods.robustness import trunk
+from assay_pods.robustness.encoding import Encoder
+from assay_pods.robustness.known_texts import KnownTexts
 from assay_pods.robustness.plan import Plan
+from assay_pods.robustness.recipe import tokens_max
 
 ERROR_MAX = 0.01
 """Nats a text by which what is shared may differ from plain forward passes; fp32 gives about 1e-4."""
@@ -73,6 +76,12 @@ def load(context: RunContext, model: Any, plan: Plan) -> trunk.Trunk:
         return trunk.compute(model, plan, None, lambda done, total: context.progress("preparing", done, total))
     made = trunk.load(context.inputs[name], plan)
     return made if start is None else trunk.Trunk(made.hidden_td, trunk.load(start, plan).reference_t)
+
+
+def encoder_of(context: RunContext, tokenizer: Any) -> Encoder:
+    """Gives the encoder of a run after `prepare`, which found the tokens of every text of the seed."""
+    path = context.inputs.get(name_of(context.spec["trainer"]))
+    return Encoder(tokenizer, tokens_max(context.spec), None if path is None else KnownTexts.read(path))
 
 
 def _save(context: RunContext, name: str, what: tuple[trunk.Trunk, Plan]) -> None:

@@ -59,7 +59,8 @@ def epoch_of(plan: Plan, rows: Sequence[Record], recipe: Recipe) -> list[StepRow
     rows = groups.balanced(rows, seed) if by_group else [rows[place] for place in order.pair_order(len(rows), seed)]
     places = range(len(rows))
     if recipe.method == "KTO":
-        return [_kto_step(plan, rows, block) for block in order.kto_blocks(places, size, run=2 if by_group else 1)]
+        blocks = order.kto_blocks(places, size, run=2 if by_group else 1, keys=[row.pair_id for row in rows])
+        return [_kto_step(plan, rows, block) for block in blocks]
     steps = [[rows[place] for place in step] for step in order.in_steps(places, size)]
     if recipe.method == "DPO":
         tied = _tied_pairs(plan, recipe)

@@ -5,7 +5,6 @@ desirable rows first), a KTO block with a prompt twice in it, packing, telemetry
 """
 
 import copy
-import os
 from typing import Any, NamedTuple
 
 from datasets import Dataset, disable_progress_bars
@@ -23,8 +22,6 @@ from assay_pods.robustness.train_log import TrainLog
 from assay_pods.robustness.trl_progress import Progress, state_to_resume
 from assay_pods.robustness.trl_rows import Shared, shared_rows, text_rows, tokens_of
 from assay_pods.robustness.trl_trainers import trainer_class
-
-os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
 __all__ = ["Shared", "Trained", "lora_of", "make_trainer", "train_with_trl"]
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from assay_pods.robustness.blocks import edge_logprobs, embed, run_blocks
 from assay_pods.robustness.encoding import Text
+from assay_pods.robustness.known_texts import tensors_of
 from assay_pods.robustness.plan import Plan
 from assay_pods.robustness.tree import TreeBatch, batch_of, chunks_of
 
@@ -156,9 +157,8 @@ def largest_error(model: Any, plan: Plan, trunk: Trunk, texts: Sequence[Text]) -
 
 def save(trunk: Trunk, plan: Plan, path: Path) -> None:
     """Writes a trunk with the tree that it belongs to."""
-    tree = {"tokens": torch.tensor(plan.tree.tokens), "parents": torch.tensor(plan.tree.parents)}
     hidden = {} if trunk.hidden_td is None else {"hidden": trunk.hidden_td}
-    save_file({**hidden, "reference": trunk.reference_t, **tree}, path)
+    save_file({**hidden, "reference": trunk.reference_t, **tensors_of(plan.tree)}, path)
 
 
 def load(path: Path, plan: Plan) -> Trunk:

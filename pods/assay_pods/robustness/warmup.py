@@ -9,9 +9,8 @@ from assay_pods.common.seeds import seed_everything
 from assay_pods.robustness import order, shared, trunk
 from assay_pods.robustness.blocks import check_supported
 from assay_pods.robustness.cell import training_document
-from assay_pods.robustness.encoding import Encoder
 from assay_pods.robustness.plan import Plan, make_plan
-from assay_pods.robustness.recipe import Recipe, tokens_max, warmup_recipe
+from assay_pods.robustness.recipe import Recipe, warmup_recipe
 from assay_pods.robustness.record_rows import read_records
 from assay_pods.robustness.records import Rate, Record, pairs_of, realised_rho, select_renders
 from assay_pods.robustness.start import save_weights
@@ -38,7 +37,7 @@ def warm_up(context: RunContext) -> dict[str, Any]:
     loaded = load_model(context)
     check_supported(loaded.model)
     records = read_records(context.inputs["records"])
-    plan = make_plan(records, spec, Encoder(loaded.tokenizer, tokens_max(spec)))
+    plan = make_plan(records, spec, shared.encoder_of(context, loaded.tokenizer))
     recipe = warmup_recipe(spec)
     rows, shared_items = _rows(records, recipe, spec)
     made = shared.load(context, loaded.model, plan)
