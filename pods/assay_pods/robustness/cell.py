@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from assay_pods.common.context import RunContext
 from assay_pods.common.models import LoadedModel, load_model
 from assay_pods.common.seeds import seed_everything
-from assay_pods.robustness import generation, score, shared, trunk
+from assay_pods.robustness import attention, generation, score, shared, trunk
 from assay_pods.robustness.blocks import check_supported
 from assay_pods.robustness.cell_batch import batch_document
 from assay_pods.robustness.estimates import group_estimates
@@ -49,6 +49,7 @@ def train_and_score(context: RunContext) -> dict[str, Any]:
     began = (time.perf_counter(), time.process_time())
     spec = context.spec
     recipe = None if spec["method"] in UNTRAINED else recipe_of(context)
+    attention.check(spec["trainer"].get("attention", "SDPA"), context)
     seed_everything(spec["seed"], spec["threads"])
     context.progress("preparing", 0, 1)
     records = read_records(context.inputs["records"])
