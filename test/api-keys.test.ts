@@ -100,6 +100,7 @@ describe("a key", () => {
   const projectId = idOf("Project", holder.caller.projectId);
   const zero = "00000000-0000-7000-8000-000000000000";
   const mutations: Readonly<Record<string, object>> = {
+    exportExperiment: { experimentId: "x", format: "REPORT_JSON" },
     submitRobustnessExperiment: {
       spec: { projectId, name: "n", modelId: idOf("Model", zero), methods: ["SFT"], spuriousness: [0], seeds: [1] },
       idempotencyKey: "k",
@@ -117,8 +118,11 @@ describe("a key", () => {
     completeDatasetUpload: { uploadId: idOf("Upload", zero) },
   };
 
-  it("is refused by every mutation of the schema when it may only read", async () => {
+  it("is refused by every mutation of the schema that writes when it may only read, and by one that reads when it may not", async () => {
     const reader = await newKeyOf(holder.caller, { scopes: ["READ"] });
+    const writer = await newKeyOf(holder.caller, { scopes: ["SUBMIT", "CANCEL_ANY", "DATASET_WRITE"] });
+    // It writes nothing: it names a file.
+    const reading = ["exportExperiment"];
     const { __schema } = await data(
       test,
       holder,
@@ -128,7 +132,9 @@ describe("a key", () => {
     assert.deepEqual(fields.map(({ name }) => name).sort(), Object.keys(mutations).sort());
     for (const { name, args } of fields) {
       const query = `mutation ($input: ${args[0]?.type.ofType.name}!) { ${name}(input: $input) { ${ERRORS} } }`;
-      const payload = (await data(test, reader, query, { input: mutations[name] }))[name];
+      const payload = (await data(test, reading.includes(name) ? writer : reader, query, { input: mutations[name] }))[
+        name
+      ];
       assert.equal(payload.errors.length, 1, name);
       assert.equal(payload.errors[0].__typename, "PermissionDeniedError", name);
     }
