@@ -273,6 +273,23 @@ test("a name, a preset, a threshold and a contrast change no run but the report"
   }
 });
 
+test("narrow data takes its sizes of each slice, and data with a cue takes those of the whole", () => {
+  const both: RobustnessRequest = {
+    ...request,
+    tasks: ["MATH_REASONING"],
+    artifacts: ["FEATURE_AMBIGUITY", "DISTRIBUTIONAL_NARROWNESS"],
+    size: { ...defaultSize, validationPairs: 40, testPairs: 60, sliceValidationPairs: 7, sliceTestPairs: 9 },
+  };
+  const sizes = planRobustness(both, planContext())
+    .runs.filter(({ step }) => step === "prepare")
+    .map((run) => specOf(run)["size"]);
+  const { trainPairs, generationItems } = defaultSize;
+  assert.deepEqual(sizes, [
+    { trainPairs, generationItems, validationPairs: 40, testPairs: 60 },
+    { trainPairs, generationItems, validationPairs: 7, testPairs: 9 },
+  ]);
+});
+
 test("items of a user's own are named by format and digest, those of the hub by their commit", () => {
   const items: RobustnessRequest = {
     ...request,

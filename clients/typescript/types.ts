@@ -110,6 +110,9 @@ export interface RobustnessSpec {
     readonly trainPairs?: number;
     readonly validationPairs?: number;
     readonly testPairs?: number;
+    /** For narrow data in place of the two above: of each slice. */
+    readonly sliceValidationPairs?: number;
+    readonly sliceTestPairs?: number;
     readonly generationItems?: number;
   };
   /** A difference smaller than this does not matter, 0 to 1. */

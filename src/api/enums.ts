@@ -17,6 +17,7 @@ import {
   trainerKinds,
   tuningMethods,
 } from "../domain/robustness.js";
+import { estimateBases } from "../domain/robustness-estimate.js";
 import { offeredCancelModes, runStates } from "../domain/run.js";
 import { stateReasons } from "../domain/standing.js";
 import { cellVerdicts, controlKinds, degradationVerdicts } from "../domain/surface.js";
@@ -199,6 +200,17 @@ export const PrecisionEnum = published(precisions, {
   name: "Precision",
   description: "Of weights and activations.",
   values: { FP32: "32 bits, everywhere.", BF16: "16 bits, on CUDA pods only." },
+});
+
+export const EstimateBasisEnum = published(estimateBases, {
+  name: "EstimateBasis",
+  description: "What an estimate rests on.",
+  values: {
+    PROJECT: "Runs of the same step in the project, whatever their size.",
+    CAPABILITY: "Runs of any step of the capability, whatever their size.",
+    FORMULA: "The model's parameters, tokens and steps, at an assumed speed; docs/presets.md has the formula.",
+    UNKNOWN: "Nothing.",
+  },
 });
 
 export const ItemFormatEnum = published(itemFormats, {

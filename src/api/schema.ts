@@ -10,6 +10,7 @@ import { DeadLetterActionResolver } from "./dead-letter/replay.resolver.js";
 import { userErrorTypes } from "./error/error.type.js";
 import { CancellationResolver, CancelledRunResolver } from "./experiment/cancellation.resolver.js";
 import { ControlResolver } from "./experiment/control.resolver.js";
+import { EstimateResolver } from "./experiment/estimate.resolver.js";
 import { ExperimentResolver } from "./experiment/experiment.resolver.js";
 import { type CodeDigests, type ExperimentSink, RobustnessResolver } from "./experiment/submit.resolver.js";
 import { WavesResolver } from "./experiment/waves.resolver.js";
@@ -53,6 +54,7 @@ export function makeSchema(parts: SchemaParts): Promise<GraphQLSchema> {
       DatasetVersionResolver,
       DeadLetterActionResolver,
       DeadLetterResolver,
+      EstimateResolver,
       ExperimentResolver,
       FlipResolver,
       FlipsResolver,
@@ -90,6 +92,7 @@ function resolversOf(parts: SchemaParts): ReadonlyMap<unknown, object> {
     [DatasetVersionResolver, new DatasetVersionResolver(parts.artifacts, parts.publicUrl)],
     [DeadLetterActionResolver, new DeadLetterActionResolver()],
     [DeadLetterResolver, new DeadLetterResolver()],
+    [EstimateResolver, new EstimateResolver(parts.codeDigests)],
     [ExperimentResolver, new ExperimentResolver()],
     [FlipResolver, new FlipResolver()],
     [FlipsResolver, new FlipsResolver(items)],

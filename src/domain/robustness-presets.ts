@@ -29,7 +29,14 @@ export const defaultTrainer: Trainer = {
 export const maxLengths: Readonly<Record<RobustnessCore, number>> = { LAPTOP: 512, FULL: 1024 };
 
 /** The sample sizes when neither request nor preset names them. */
-export const defaultSize: SampleSize = { trainPairs: 96, validationPairs: 40, testPairs: 60, generationItems: 16 };
+export const defaultSize: SampleSize = {
+  trainPairs: 96,
+  validationPairs: 40,
+  testPairs: 60,
+  sliceValidationPairs: 20,
+  sliceTestPairs: 30,
+  generationItems: 16,
+};
 
 /** The rate of every method when nothing is said of learning rates. */
 export const defaultLearningRates: Readonly<Record<TrainedMethod, number>> = { SFT: 2e-4, DPO: 2e-4, KTO: 2e-4 };
@@ -122,6 +129,14 @@ export const presetValues: Readonly<Record<Preset, PresetValues>> = {
       promptsPerStep: 16,
       gradientCheckpointing: true,
     },
-    size: { trainPairs: 1_000, validationPairs: 100, testPairs: 300, generationItems: 100 },
+    size: {
+      trainPairs: 1_000,
+      validationPairs: 100,
+      testPairs: 300,
+      // The shortest sums have no more items than this in a slice.
+      sliceValidationPairs: 30,
+      sliceTestPairs: 50,
+      generationItems: 100,
+    },
   },
 };

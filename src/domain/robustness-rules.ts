@@ -20,11 +20,20 @@ const NAME_LENGTH_MAX = 200;
 /** Seeds are from 0 to this. */
 export const SEED_MAX = 2 ** 31 - 1;
 /** The demo's cell has words and frames for so many pairs of each split. */
-const KEYWORDS_MAX: SampleSize = { trainPairs: 108, validationPairs: 40, testPairs: 100, generationItems: 100 };
+const KEYWORDS_MAX: SampleSize = {
+  trainPairs: 108,
+  validationPairs: 40,
+  testPairs: 100,
+  sliceValidationPairs: 10_000,
+  sliceTestPairs: 10_000,
+  generationItems: 100,
+};
 const OTHERS_MAX: SampleSize = {
   trainPairs: 100_000,
   validationPairs: 10_000,
   testPairs: 10_000,
+  sliceValidationPairs: 10_000,
+  sliceTestPairs: 10_000,
   generationItems: 10_000,
 };
 const LEARNING_RATES_MAX = 20;
@@ -269,6 +278,8 @@ function sizeFaults({ size, trainer, tasks }: RobustnessRequest, path: Path): As
     ...wholeNumber(size.trainPairs, [trainPairsMin, max.trainPairs], [...path, "trainPairs"]),
     ...wholeNumber(size.validationPairs, [2, max.validationPairs], [...path, "validationPairs"]),
     ...wholeNumber(size.testPairs, [2, max.testPairs], [...path, "testPairs"]),
+    ...wholeNumber(size.sliceValidationPairs, [2, max.sliceValidationPairs], [...path, "sliceValidationPairs"]),
+    ...wholeNumber(size.sliceTestPairs, [2, max.sliceTestPairs], [...path, "sliceTestPairs"]),
     ...wholeNumber(size.generationItems, [0, max.generationItems], [...path, "generationItems"]),
   ];
 }

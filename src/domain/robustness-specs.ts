@@ -6,6 +6,7 @@ import {
   isTrained,
   type LearningRatePolicy,
   type RobustnessRequest,
+  type SampleSize,
   type Trainer,
 } from "./robustness.js";
 import { type Candidate, type Family, familiesOf, plannedRates, type TrainCell } from "./robustness-cells.js";
@@ -50,7 +51,7 @@ export class RobustnessSpecs {
       version: 2,
       codeDigest: context.codeDigest,
       model: { digest: context.model.digest, source: { ...context.model.source } },
-      size: { ...request.size },
+      size: sizeSpec(request.size),
       rateMode: request.rateMode,
       precision: request.precision.toLowerCase(),
       threads: 1,
@@ -141,7 +142,8 @@ export class RobustnessSpecs {
   }
 
   #of(family: Family, step: string, seed: number): Spec {
-    return { ...this.#shared, data: this.#data(family), step, seed };
+    const size = sizeSpec(this.#request.size, family.artifact === "DISTRIBUTIONAL_NARROWNESS");
+    return { ...this.#shared, size, data: this.#data(family), step, seed };
   }
 
   #training(family: Family, seed: number): Spec {
@@ -176,6 +178,11 @@ function dataSpec(
     default:
       return source satisfies never;
   }
+}
+
+/** The sizes of a family: where there are slices, validation and test count each slice for itself. */
+function sizeSpec({ sliceValidationPairs, sliceTestPairs, ...size }: SampleSize, sliced = false): Spec {
+  return sliced ? { ...size, validationPairs: sliceValidationPairs, testPairs: sliceTestPairs } : size;
 }
 
 function trainerSpec({ kind, blocks, loraRank, ...settings }: Trainer): Spec {

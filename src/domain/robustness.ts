@@ -100,11 +100,15 @@ export interface Mitigations {
   readonly groupDroStepSize: number | null;
 }
 
-/** How many items there are; a pair is one core item with all its renders. Validation and test: of each slice, where there are slices. */
+/** How many items there are; a pair is one core item with all its renders. */
 export interface SampleSize {
   readonly trainPairs: number;
   readonly validationPairs: number;
   readonly testPairs: number;
+  /** In place of validationPairs for narrow data: of each slice. */
+  readonly sliceValidationPairs: number;
+  /** In place of testPairs for narrow data: of each slice. */
+  readonly sliceTestPairs: number;
   readonly generationItems: number;
 }
 

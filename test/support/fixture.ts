@@ -46,8 +46,19 @@ export async function doRobustness({ spec, say, make }: StubTask): Promise<StubO
   say({ $case: "metric", value: { name: "loss", value: 0.25, step: 1n } });
   if (step === "prepare") {
     await make("records.jsonl", "DATASET", jsonLines(preferenceRows()));
-    await make("trunk.safetensors", "CACHE", "trunk");
+    const { kind }: { kind: string } = JSON.parse(JSON.stringify(spec["trainer"]));
+    const shared = kind === "TOP_BLOCKS" ? "trunk" : "reference";
+    await make(`${shared}.safetensors`, "CACHE", shared);
     return { metrics: { step, seed: Number(spec["seed"]) } };
+  }
+  if (step === "warmup") {
+    await make("start.safetensors", "WEIGHTS", "start");
+    await make("start-reference.safetensors", "CACHE", "start-reference");
+    return { metrics: { step, seed: Number(spec["seed"]) } };
+  }
+  if (step === "select") {
+    await make("selection.json", "SELECTION", '{"learningRate":{"SFT":0.0001}}');
+    return { metrics: { step } };
   }
   if (step === "train") {
     await make("items.jsonl", "ITEMS", jsonLines(scoredRows(preferenceRows(), spec)));

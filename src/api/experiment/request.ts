@@ -151,6 +151,8 @@ function sizeOf({ size }: RobustnessInput, preset: PresetValues): RobustnessRequ
     trainPairs: size?.trainPairs ?? base.trainPairs,
     validationPairs: size?.validationPairs ?? base.validationPairs,
     testPairs: size?.testPairs ?? base.testPairs,
+    sliceValidationPairs: size?.sliceValidationPairs ?? base.sliceValidationPairs,
+    sliceTestPairs: size?.sliceTestPairs ?? base.sliceTestPairs,
     generationItems: size?.generationItems ?? base.generationItems,
   };
 }

@@ -1,39 +1,29 @@
 import type { GraphQLResolveInfo } from "graphql";
 import { Arg, Ctx, FieldResolver, Info, Mutation, Resolver, Root } from "type-graphql";
-import { digestOf, newId } from "../../domain/digest.js";
+import { digestOf } from "../../domain/digest.js";
 import type { Experiment } from "../../domain/experiment.js";
-import type { Model } from "../../domain/model.js";
 import { idempotencyKeyFault, optionFaults, type SubmitOptions } from "../../domain/options.js";
 import type { RobustnessRequest } from "../../domain/robustness.js";
 import { planRobustness } from "../../domain/robustness-plan.js";
 import { faultsOf } from "../../domain/robustness-rules.js";
 import { type PlanContext, requestSpec } from "../../domain/robustness-specs.js";
-import { type AssayError, notFound } from "../../errors.js";
 import type { Submitted as Stored, Submission } from "../../store/submit.js";
 import type { Context } from "../context.js";
-import { inputArgument, keyIn } from "../ids.js";
+import { inputArgument } from "../ids.js";
 import { type Answer, answered, demand, Faults } from "../present.js";
 import { wantsOnlyIdOf } from "../selection.js";
 import { gridOf, typedExperiment } from "./experiment.js";
 import { RobustnessExperimentType, type RobustnessGridType } from "./experiment.type.js";
 import { submitOptionsOf } from "./options.input.js";
+import { PartsFinder } from "./parts.js";
 import { inputFaults, requestOf } from "./request.js";
-import { type RobustnessInput, SubmitRobustnessInput, SubmitRobustnessPayload } from "./robustness.input.js";
+import { SubmitRobustnessInput, SubmitRobustnessPayload } from "./robustness.input.js";
 
-const MODELS_MAX = 1_000;
 const SPEC = ["input", "spec"];
 
 interface Submitted {
   readonly experiment: object | null;
   readonly replayed: boolean;
-}
-
-/** What a request names by id, and what is wrong with that. */
-interface Parts {
-  readonly faults: AssayError[];
-  /** Null unless all of it is there. */
-  readonly found: PlanContext | null;
-  readonly datasetKind: string | null;
 }
 
 /** Where planned experiments go. */
@@ -49,13 +39,11 @@ export interface CodeDigests {
 @Resolver(() => RobustnessExperimentType)
 export class RobustnessResolver {
   readonly #submitter: ExperimentSink;
-  readonly #codeDigests: CodeDigests;
-  /** Models by project and id: a registered model never changes. */
-  readonly #models = new Map<string, Model>();
+  readonly #parts: PartsFinder;
 
   constructor(submitter: ExperimentSink, codeDigests: CodeDigests) {
     this.#submitter = submitter;
-    this.#codeDigests = codeDigests;
+    this.#parts = new PartsFinder(codeDigests.robustness);
   }
 
   @Mutation(() => SubmitRobustnessPayload, { description: "Accepts a robustness experiment. Needs the scope SUBMIT." })
@@ -80,7 +68,7 @@ export class RobustnessResolver {
   }
 
   async #submit(input: SubmitRobustnessInput, { caller, reads, traceparent }: Context): Promise<Stored> {
-    const { faults, found, datasetKind } = await this.#findParts(input.spec, { caller, reads });
+    const { faults, found, datasetKind } = await this.#parts.find(input.spec, { caller, reads }, SPEC);
     const request = requestOf(input.spec, datasetKind);
     const { idempotencyKey } = input;
     const badKey = idempotencyKeyFault(idempotencyKey, ["input", "idempotencyKey"]);
@@ -104,38 +92,6 @@ export class RobustnessResolver {
       options,
       traceparent,
     });
-  }
-
-  /** Looks up what the request names by id. */
-  async #findParts(spec: RobustnessInput, { caller, reads }: Pick<Context, "caller" | "reads">): Promise<Parts> {
-    const faults: AssayError[] = [];
-    if (keyIn(spec.projectId, "Project") !== caller.projectId) {
-      faults.push(notFound([...SPEC, "projectId"], "project", spec.projectId));
-    }
-    const modelKey = keyIn(spec.modelId, "Model");
-    const model = modelKey === null ? null : await this.#model(modelKey, { caller, reads });
-    if (model === null) faults.push(notFound([...SPEC, "modelId"], "model", spec.modelId));
-    const versionId = spec.datasetVersionId ?? null;
-    const versionKey = versionId === null ? null : keyIn(versionId, "DatasetVersion");
-    const version = versionKey === null ? null : await reads.version(versionKey);
-    if (versionId !== null && version === null) {
-      faults.push(notFound([...SPEC, "datasetVersionId"], "data set version", versionId));
-    }
-    const dataset = version === null ? null : await reads.dataset(version.datasetId);
-    const datasetKind = dataset?.kind ?? null;
-    if (faults.length > 0 || model === null) return { faults, found: null, datasetKind };
-    const codeDigest = this.#codeDigests.robustness;
-    return { faults, found: { model, datasetDigest: version?.digest ?? null, codeDigest, newId }, datasetKind };
-  }
-
-  async #model(id: string, { caller, reads }: Pick<Context, "caller" | "reads">): Promise<Model | null> {
-    const name = `${caller.projectId}:${id}`;
-    const known = this.#models.get(name) ?? (await reads.model(id));
-    if (known === null) return null;
-    const [oldest] = this.#models.keys();
-    if (oldest !== undefined && this.#models.size >= MODELS_MAX) this.#models.delete(oldest);
-    this.#models.set(name, known);
-    return known;
   }
 }
 

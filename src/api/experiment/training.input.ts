@@ -146,15 +146,27 @@ export class SampleSizeInput implements Optional<SampleSize> {
 
   @Field(() => Int, {
     nullable: true,
-    description: "Pairs that tell whether the core was learned; of each slice for narrow data. Default 40.",
+    description: "Pairs that tell whether the core was learned. Default 40.",
   })
   readonly validationPairs?: number | null;
 
   @Field(() => Int, {
     nullable: true,
-    description: "Held-out pairs that every figure is about; of each slice for narrow data. Default 60.",
+    description: "Held-out pairs that every figure is about. Default 60.",
   })
   readonly testPairs?: number | null;
+
+  @Field(() => Int, {
+    nullable: true,
+    description: "For DISTRIBUTIONAL_NARROWNESS in place of validationPairs: items of each slice. Default 20.",
+  })
+  readonly sliceValidationPairs?: number | null;
+
+  @Field(() => Int, {
+    nullable: true,
+    description: "For DISTRIBUTIONAL_NARROWNESS in place of testPairs: items of each slice. Default 30.",
+  })
+  readonly sliceTestPairs?: number | null;
 
   @Field(() => Int, { nullable: true, description: "Items for which text is generated and checked. Default 16." })
   readonly generationItems?: number | null;
