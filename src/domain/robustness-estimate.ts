@@ -147,8 +147,8 @@ export function modelSizeOf(source: ModelSource): ModelSize | null {
 const TOKENS = { LAPTOP: 48, FULL: 320 };
 const OPERATIONS_PER_SECOND = { FP32: 28e9, BF16: 40e12 };
 const START_SECONDS = 10;
-/** How far the formula may be off, measured against runs of the demo. */
-const SPREAD = { low: 0.5, high: 4 };
+/** How far the formula may be off: texts share beginnings, which are computed once, and other work may share the machine. */
+const SPREAD = { low: 0.15, high: 1.5 };
 /** Texts that are scored for a test or validation item: two answers of each render. */
 const TEXTS_PER_ITEM = 10;
 const NEW_TOKENS = { LAPTOP: 24, FULL: 192 };
