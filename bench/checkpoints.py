@@ -29,7 +29,6 @@ def main() -> None:
     options = _options()
     os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "TRANSFORMERS_VERBOSITY": "error"}
     import grid
-
     from assay_pods.common.artifacts import ArtifactStore, Origin
     from assay_pods.robustness.run import run
 

@@ -7,6 +7,8 @@ generating all count.
 TRL: each cell in a new Python process of two threads, one after the other, by TRL's own trainer (LoRA) on the same rows.
 Starting Python, loading the model, building the trainer and training count; the scripts neither score nor generate.
 
+Then one step's loss of each method is taken by both trainers on the same trained blocks, moved away from the reference, and must agree to 1e-5.
+
 Both find the model converted to safetensors already. Run it with the Python of the pods: `.venv/bin/python bench/grid.py`.
 """
 
@@ -32,6 +34,7 @@ sys.path.insert(0, str(PODS))
 
 METHODS, RATES = ("SFT", "DPO", "KTO"), (0.1, 0.9)
 AT_A_TIME, OUR_THREADS, TRL_THREADS, LORA_RANK = 2, 1, 2, 16
+LOSS_APART_MAX = 1e-5
 ENVIRONMENT = {
     "OMP_WAIT_POLICY": "PASSIVE",
     "HF_HUB_OFFLINE": "1",
@@ -91,6 +94,7 @@ def main() -> None:
         converted = _timed(lambda: _in_process("spawn", _convert, spec, cache))
         _say(f"model ready after {converted:.1f} s (not counted)")
         ours = _ours(spec, folder, cache)
+        _in_process("spawn", _equal_losses, spec, folder, cache)
         trl = _trl(spec, folder, cache, options.steps_fraction)
         _summary(ours, trl, options)
 
@@ -243,6 +247,46 @@ def _trl_cell(asked: dict[str, Any]) -> None:
     sys.stdout.write("\n" + json.dumps({"layout": layout, "training": training, "steps": steps, "done": done}) + "\n")
 
 
+def _equal_losses(spec: dict[str, Any], folder: Path, cache: Path) -> None:
+    """Holds the losses of both trainers to each other on the same trained blocks, which are first moved away from the reference."""
+    import torch
+    from assay_pods.common.models import load_model
+    from assay_pods.robustness import shared
+    from assay_pods.robustness.plan import make_plan
+    from assay_pods.robustness.recipe import recipe_of
+    from assay_pods.robustness.record_rows import read_records
+    from assay_pods.robustness.records import Rate, select_renders
+    from assay_pods.robustness.step_losses import STEP_LOSSES, StepSettings
+    from assay_pods.robustness.steps import epoch_of
+    from assay_pods.robustness.train import TopBlocks, Work
+    from assay_pods.robustness.train_log import TrainLog
+    from assay_pods.robustness.trl_reference import make_trainer
+
+    saved = folder / "prepare" / "saved"
+    inputs = {"records": saved / "records.jsonl", "trunk": saved / "trunk.safetensors"}
+    for method in METHODS:
+        cell = spec | {"step": "train", "method": method, "spuriousness": RATES[-1]}
+        context = Context(folder / f"equal-{method}", cell, inputs, cache)
+        loaded = load_model(context)
+        plan = make_plan(read_records(inputs["records"]), cell, shared.encoder_of(context, loaded.tokenizer))
+        recipe = recipe_of(context)
+        work = Work(recipe, epoch_of(plan, select_renders(plan.pairs, Rate(RATES[-1]), spec["seed"]), recipe))
+        stock = Context(folder / f"equal-{method}-trl", cell | {"trainer": cell["trainer"] | {"kind": "TRL_FULL"}}, inputs, cache)
+        # Built before the blocks move: the trainer's reference is the model as it came.
+        trainer = make_trainer(loaded, work, stock)
+        top = TopBlocks(loaded.model, plan, shared.load(context, loaded.model, plan), spec["trainer"]["blocks"])
+        torch.manual_seed(0)
+        with torch.no_grad():
+            for parameter in top.trainable().values():
+                parameter.add_(torch.randn_like(parameter) * parameter.std().nan_to_num() * 0.05)
+            batch = next(iter(trainer.get_train_dataloader()))
+            theirs = trainer.compute_loss(trainer.model, batch).item()
+            ours = sum(part.item() for part in STEP_LOSSES[method](top, work.steps[0], StepSettings(recipe.beta, 1), TrainLog()))
+        _say(f"loss  {method} of one step, same blocks: ours {ours:.6f}, TRL {theirs:.6f}, apart {abs(ours - theirs):.1e}")
+        if not abs(ours - theirs) <= LOSS_APART_MAX:
+            sys.exit(f"wanted losses within {LOSS_APART_MAX} of each other, got {abs(ours - theirs)}")
+
+
 def _summary(ours: dict[str, Any], trl: dict[str, Any], options: argparse.Namespace) -> None:
     ratio = ours["wall"] / trl["wall"]
     mark = f", EXTRAPOLATED from {options.steps_fraction:g} of TRL's steps" if trl["extrapolated"] else ""
@@ -253,7 +297,6 @@ def _summary(ours: dict[str, Any], trl: dict[str, Any], options: argparse.Namesp
 
 def _run(folder: Path, spec: Mapping[str, Any], inputs: Mapping[str, Path], cache: Path) -> None:
     import torch
-
     from assay_pods.robustness.run import run
 
     torch.set_num_threads(spec["threads"])
