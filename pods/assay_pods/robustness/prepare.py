@@ -4,10 +4,10 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from assay_pods.common.context import RunContext
+from assay_pods.common.context import BadInputError, RunContext
 from assay_pods.common.models import load_model
 from assay_pods.common.seeds import seed_everything
-from assay_pods.robustness import data_checks, shared
+from assay_pods.robustness import data_checks, shared, user_items
 from assay_pods.robustness.blocks import check_supported
 from assay_pods.robustness.cells import find_cell
 from assay_pods.robustness.cells.cell import Cell, CellRequest
@@ -17,6 +17,8 @@ from assay_pods.robustness.plan import make_plan
 from assay_pods.robustness.recipe import tokens_max
 from assay_pods.robustness.record_rows import read_records, write_records
 from assay_pods.robustness.records import SPLITS, Record
+from assay_pods.robustness.user_items import hub
+from assay_pods.robustness.user_items.read import parse_file
 
 
 def prepare(context: RunContext) -> dict[str, Any]:
@@ -29,7 +31,9 @@ def prepare(context: RunContext) -> dict[str, Any]:
     check_supported(loaded.model)
     encoder = Encoder(loaded.tokenizer, tokens_max(spec))
     cell = _cell(spec["data"])
-    records = cell.generate(_request(spec, encoder)) if cell else read_records(context.inputs["upload"])
+    own = _user_rows(context, encoder)
+    made = own.records if own else cell.generate(_request(spec, encoder)) if cell else None
+    records = read_records(context.inputs["upload"]) if made is None else made
     for record in records:
         data_checks.check_texts(record, encoder)
         verify(record)
@@ -39,9 +43,9 @@ def prepare(context: RunContext) -> dict[str, Any]:
     for warning in warnings:
         context.log(warning, "warning")
     path = context.work_dir / "records.jsonl"
-    write_records(path, records, cell.version if cell else "uploaded/1")
+    write_records(path, records, cell.version if cell else user_items.VERSION if own else "uploaded/1")
     context.save("records.jsonl", "DATASET", path)
-    diagnostics = data_checks.diagnostics(records, plan)
+    diagnostics = data_checks.diagnostics(records, plan) | (own.diagnostics if own else {})
     diagnostics |= shared.make_and_save(context, loaded.model, plan)
     context.progress("preparing", 1, 1)
     return {
@@ -63,6 +67,26 @@ def _cell(data: Mapping[str, Any]) -> Cell | None:
     if "cell" in data:
         return find_cell("KEYWORD_INCLUSION" if data["cell"] == "swapOpener" else data["cell"], "FEATURE_AMBIGUITY", "LAPTOP")
     return find_cell(data["task"], data["artifact"], data["core"])
+
+
+def _user_rows(context: RunContext, encoder: Encoder) -> user_items.UserRows | None:
+    """Makes the rows over a user's items; None for other data."""
+    data = context.spec["data"]
+    if data["kind"] not in ("ITEMS", "HUB"):
+        return None
+    uploaded = data["kind"] == "ITEMS"
+    rows = parse_file(context.inputs["upload"], data["format"]) if uploaded else hub.fetch(data, context.cache_dir)
+
+    def fits(record: Record) -> bool:
+        try:
+            data_checks.check_texts(record, encoder)
+        except BadInputError as wrong:
+            if wrong.code != "TEXT_TOO_LONG":
+                raise
+            return False
+        return True
+
+    return user_items.generate(rows, context.spec, fits)
 
 
 def _request(spec: Mapping[str, Any], encoder: Encoder) -> CellRequest:
