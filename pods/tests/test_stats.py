@@ -85,14 +85,13 @@ def test_two_way_interval_equals_the_formula_worked_by_hand():
     values = np.array([[1.0, 2.0, 3.0], [3.0, 4.0, 8.0]])
     # seed means 2 and 5, item means 2, 3, 5.5, mean 3.5; residuals +-(.5, .5, -1).
     v_seed, v_item, v_residual = 4.5 / 2, 3.25 / 3, (2 * 1.5 / 2) / 6
-    variance = max(v_seed + v_item - v_residual, v_seed, v_item)
-    df = variance**2 / (v_seed**2 / 1 + v_item**2 / 2)
-    half = scipy_stats.t.ppf(0.975, df) * math.sqrt(variance)
+    of_seeds = scipy_stats.t.ppf(0.975, 1) ** 2 * (v_seed - v_residual)
+    half = math.sqrt(of_seeds + scipy_stats.t.ppf(0.975, 2) ** 2 * v_item)
     assert two_way(values, 0.95) == pytest.approx((3.5 - half, 3.5 + half))
 
 
 def test_two_way_variance_is_at_least_its_larger_term():
-    values = np.array([[1.0, -1.0], [-1.0, 1.0]])  # residuals only: the sum of the terms would be negative
+    values = np.array([[1.0, -1.0], [-1.0, 1.0]])  # residuals only: nothing is left to the seeds
     assert two_way(values, 0.95) == (0.0, 0.0)
     seeds_only = np.array([[0.0, 0.0], [1.0, 1.0]])
     half = scipy_stats.t.ppf(0.975, 1) * 0.5

@@ -15,12 +15,20 @@ export interface SeedMean {
   readonly centre: number;
   readonly standardError: number;
   readonly df: number;
+  /** What the interval adds up: variances, each with degrees of freedom of its own. */
+  readonly parts: readonly Part[];
+}
+
+interface Part {
+  readonly variance: number;
+  readonly df: number;
 }
 
 /**
  * The mean over seeds (rows) that all share the same items (columns). Seeds and items are crossed, so
- * v = s2(seed means)/S + s2(item means)/n - s2(residual)/(S n), at least the larger of its first two terms; degrees of freedom
- * after Satterthwaite. With bounds, the item term is that of items and pseudo-items. Null for fewer than two items.
+ * v = s2(seed means)/S + s2(item means)/n - s2(residual)/(S n), at least the larger of its first two terms. The interval has a part
+ * for the seeds and one for the items (decision 19); degrees of freedom of the whole after Satterthwaite. With bounds, the item term
+ * is that of items and pseudo-items. Null for fewer than two items.
  */
 export function twoWay(rows: readonly (readonly number[])[], bounds: Bounds | null): SeedMean | null {
   const [seeds, n] = [rows.length, rows[0]?.length ?? 0];
@@ -40,11 +48,16 @@ export function twoWay(rows: readonly (readonly number[])[], bounds: Bounds | nu
   const padded = bounds === null ? itemMeans : [...itemMeans, ...bounds.pseudo];
   const vItem = varianceOf(padded, bounds === null ? 1 : 0) / padded.length;
   const variance = Math.max(vSeed + vItem - vResidual, vSeed, vItem);
+  const ofSeeds = Math.max(vSeed - vResidual, 0);
   const spread = vSeed ** 2 / (seeds - 1) + vItem ** 2 / (n - 1);
   return {
     centre: bounds === null ? mean : meanOf(padded),
     standardError: Math.sqrt(variance),
     df: spread > 0 ? variance ** 2 / spread : Number.POSITIVE_INFINITY,
+    parts: [
+      { variance: ofSeeds, df: seeds - 1 },
+      { variance: ofSeeds > 0 ? vItem : Math.max(vItem, vSeed), df: n - 1 },
+    ],
   };
 }
 
@@ -58,19 +71,20 @@ export function nested(perSeed: readonly (readonly number[])[], bounds: Bounds |
   if (bounds !== null) {
     const padded = [...perSeed.flat(), ...bounds.pseudo];
     const floor = varianceOf(padded, 0) / padded.length;
-    if (floor > vSeed) return { centre: meanOf(padded), standardError: Math.sqrt(floor), df: padded.length - 1 };
+    if (floor > vSeed) return ofOnePart(meanOf(padded), floor, padded.length - 1);
   }
-  return { centre: meanOf(means), standardError: Math.sqrt(vSeed), df: seeds - 1 };
+  return ofOnePart(meanOf(means), vSeed, seeds - 1);
+}
+
+function ofOnePart(centre: number, variance: number, df: number): SeedMean {
+  return { centre, standardError: Math.sqrt(variance), df, parts: [{ variance, df }] };
 }
 
 /** The t-interval of a mean over seeds. */
-export function seedInterval(
-  { centre, standardError, df }: SeedMean,
-  confidence: number,
-  bounds: Bounds | null,
-): Interval {
-  const half = standardError > 0 ? tQuantile((1 + confidence) / 2, df) * standardError : 0;
-  return clipped(centre, half, bounds);
+export function seedInterval({ centre, parts }: SeedMean, confidence: number, bounds: Bounds | null): Interval {
+  const square = ({ variance, df }: Part): number =>
+    variance > 0 ? variance * tQuantile((1 + confidence) / 2, df) ** 2 : 0;
+  return clipped(centre, Math.sqrt(parts.reduce((sum, part) => sum + square(part), 0)), bounds);
 }
 
 /** The joint sign-flip test of a family of contrasts. */

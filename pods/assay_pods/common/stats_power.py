@@ -1,9 +1,11 @@
 """What an experiment of a given size can show: power and the smallest detectable effect of a mean difference.
 
 One checkpoint (scope CHECKPOINT) varies over items only: a z-test with variance s_item^2/n. A method (scope METHOD) varies over
-training seeds and items, which are crossed: variance v = s_seed^2/S + s_item^2/n, degrees of freedom by Satterthwaite,
-v^2 / ((s_seed^2/S)^2/(S-1) + (s_item^2/n)^2/(n-1)), and the noncentral t distribution. Both are the tests that an interval of the
-report makes when it excludes 0. Without item noise a method's smallest effect is 3.26 / 1.44 / 1.00 seed SDs at 3 / 6 / 10 seeds.
+training seeds and items, which are crossed: with a = s_seed^2/S and b = s_item^2/n the edge of rejection is
+sqrt((t^2 a + u^2 b)/(a + b)), t and u the quantiles of S-1 and n-1 degrees of freedom, and the mean over its standard error follows
+a noncentral t distribution of Satterthwaite's degrees of freedom, (a + b)^2 / (a^2/(S-1) + b^2/(n-1)). Both are the tests that
+an interval of the report makes when it excludes 0.
+Without item noise a method's smallest effect is 3.26 / 1.44 / 1.00 seed SDs at 3 / 6 / 10 seeds.
 """
 
 import math
@@ -35,22 +37,17 @@ def power(effect: float, design: Design, alpha: float = 0.05) -> float:
     """
     of_items = design.item_sd**2 / design.items
     if design.seeds == 1:
-        return _power(effect, (of_items, math.inf), alpha)
-    of_seeds = design.seed_sd**2 / design.seeds
-    variance = of_seeds + of_items
-    below = of_seeds**2 / (design.seeds - 1) + (of_items**2 / (design.items - 1) if design.items > 1 else 0.0)
-    return _power(effect, (variance, variance**2 / below if below > 0 else math.inf), alpha)
-
-
-def _power(effect: float, spread: tuple[float, float], alpha: float) -> float:
-    variance, df = spread
-    if variance == 0.0:
-        return 1.0 if effect != 0.0 else alpha
-    shift = abs(effect) / math.sqrt(variance)
-    if math.isinf(df) or df > 1e6:
+        shift = abs(effect) / math.sqrt(of_items) if of_items > 0 else math.inf
         edge = float(stats.norm.ppf(1 - alpha / 2))
         return float(stats.norm.sf(edge - shift) + stats.norm.cdf(-edge - shift))
-    edge = float(stats.t.ppf(1 - alpha / 2, df))
+    of_seeds = design.seed_sd**2 / design.seeds
+    variance = of_seeds + of_items
+    if variance == 0.0:
+        return 1.0 if effect != 0.0 else alpha
+    parts = ((of_seeds, design.seeds - 1), (of_items, max(1, design.items - 1)))
+    edge = math.sqrt(sum(part * float(stats.t.ppf(1 - alpha / 2, df)) ** 2 for part, df in parts) / variance)
+    df = variance**2 / sum(part**2 / df for part, df in parts)
+    shift = abs(effect) / math.sqrt(variance)
     above, below = float(stats.nct.sf(edge, df, shift)), float(stats.nct.cdf(-edge, df, shift))
     # SciPy's series gives up far in the tails, where the upper chance is 1 and the lower 0 to all digits that matter.
     return (1.0 if math.isnan(above) else above) + (0.0 if math.isnan(below) else below)

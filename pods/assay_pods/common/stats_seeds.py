@@ -19,9 +19,11 @@ _NUM_RANDOM_FLIPS = 20_000
 def two_way(values: NDArray[np.float64], confidence: float, bounds: Bounds | None = None) -> Interval:
     """The t-interval of a mean over seeds (rows) that all share the same items (columns).
 
-    Seeds and items are crossed, so v = s2(seed means)/S + s2(item means)/n - s2(residual)/(S n), and at least the larger
-    of its first two terms, since the residual is only estimated. Degrees of freedom by Satterthwaite:
-    v^2 / (v_seed^2/(S-1) + v_item^2/(n-1)).
+    Seeds and items are crossed: a = s2(seed means)/S - s2(residual)/(S n), at least 0, is the seeds' own variance, and
+    b = s2(item means)/n the items' (with the residual's share; at least s2(seed means)/S where a is 0). Half the width is
+    sqrt(t^2 a + u^2 b) with the t quantiles of S-1 and n-1 degrees of freedom, the rule of Cochran (1964, Biometrics 20:191) taken
+    part by part. One quantile at Satterthwaite's degrees of freedom covers .90 with three seeds: they are estimated from the
+    same two or three means, and too many where those happen to lie close (decision 19).
 
     With bounds, the item term is that of the items and the pseudo-items: scores that all agree keep an honest width.
     """
@@ -38,8 +40,7 @@ def two_way(values: NDArray[np.float64], confidence: float, bounds: Bounds | Non
     if bounds is not None:
         padded = bounds.pad(item_means)
         centre, v_item = float(padded.mean()), float(padded.var()) / len(padded)
-    variance = max(v_seed + v_item - v_residual, v_seed, v_item)
-    return _t_interval(centre, variance, _satterthwaite(variance, [(v_seed, num_seeds - 1), (v_item, n - 1)]), confidence, bounds)
+    return _t_interval(centre, _parts(v_seed - v_residual, (v_seed, v_item), (num_seeds, n)), confidence, bounds)
 
 
 def nested(per_seed: Sequence[Values], confidence: float, bounds: Bounds | None = None) -> Interval:
@@ -54,7 +55,7 @@ def nested(per_seed: Sequence[Values], confidence: float, bounds: Bounds | None 
         floor = float(padded.var()) / len(padded)
         if floor > v_seed:
             v_seed, centre, df = floor, float(padded.mean()), float(len(padded) - 1)
-    return _t_interval(centre, v_seed, df, confidence, bounds)
+    return _t_interval(centre, [(v_seed, df)], confidence, bounds)
 
 
 class SeedStratum(NamedTuple):
@@ -71,7 +72,7 @@ def clustered(strata: Sequence[SeedStratum], confidence: float) -> Interval:
     Seed means that share items vary less than independent ones, by just their covariance, so that is added:
     v = s2(seed values)/S + mean covariance of two seeds' values, the latter from the items that occur in both. Seeds with the
     same items give the variance of `two_way`, seeds without common items that of `nested`. At least the larger of the seeds'
-    and the items' terms; degrees of freedom by Satterthwaite.
+    and the items' terms. The quantile is that of S-1 degrees of freedom, because items of one slice are no independent draws.
     """
     num_seeds = len(strata[0].by_seed)
     assert num_seeds >= 2, f"clustered needs at least two seeds, got {num_seeds}"
@@ -79,24 +80,22 @@ def clustered(strata: Sequence[SeedStratum], confidence: float) -> Interval:
         return Interval(None, None)
     per_seed = np.array([sum(stratum.weight * float(stratum.by_seed[place][1].mean()) for stratum in strata) for place in range(num_seeds)])
     centre, v_seed = float(per_seed.mean()), float(per_seed.var(ddof=1)) / num_seeds
-    shared, v_item, num_items = 0.0, 0.0, 0
+    shared, v_item = 0.0, 0.0
     for stratum in strata:
         found = _items_of(stratum, num_seeds)
-        shared, v_item, num_items = shared + found.shared, v_item + found.variance, num_items + found.different
+        shared, v_item = shared + found.shared, v_item + found.variance
         centre += found.shift
     variance = max(v_seed + shared, v_seed, v_item)
     if variance == 0.0:
         return Interval(centre, centre)
-    df = _satterthwaite(variance, [(v_seed, num_seeds - 1), (max(variance - v_seed, 0.0), max(1, num_items - len(strata)))])
     ends = [(stratum.weight * stratum.bounds.low, stratum.weight * stratum.bounds.high) for stratum in strata if stratum.bounds is not None]
     range_of = Bounds(sum(map(min, ends)), sum(map(max, ends)), ()) if len(ends) == len(strata) else None
-    return _t_interval(centre, variance, df, confidence, range_of)
+    return _t_interval(centre, [(variance, num_seeds - 1)], confidence, range_of)
 
 
 class _Items(NamedTuple):
     shared: float
     variance: float
-    different: int
     shift: float
 
 
@@ -116,20 +115,26 @@ def _items_of(stratum: SeedStratum, num_seeds: int) -> _Items:
     v_item = math.fsum(one**2 for one in sums.values()) * (n / (n - 1) if n > 1 else 1.0)
     shared = (math.fsum(one**2 for one in sums.values()) - squares) * num_seeds / (num_seeds - 1)
     if stratum.bounds is None:
-        return _Items(shared, v_item, n, 0.0)
+        return _Items(shared, v_item, 0.0)
     means = np.array([total / count for total, count in totals.values()])
     padded = stratum.bounds.pad(means)
     floor = stratum.weight**2 * float(padded.var()) / len(padded)
-    return _Items(shared, max(v_item, floor), n, stratum.weight * float(padded.mean() - means.mean()))
+    return _Items(shared, max(v_item, floor), stratum.weight * float(padded.mean() - means.mean()))
 
 
-def _satterthwaite(variance: float, terms: Sequence[tuple[float, int]]) -> float:
-    denominator = sum(term**2 / df for term, df in terms)
-    return variance**2 / denominator if denominator > 0 else math.inf
+Part = tuple[float, float]
+"""A variance and its degrees of freedom."""
 
 
-def _t_interval(centre: float, variance: float, df: float, confidence: float, bounds: Bounds | None) -> Interval:
-    half = float(stats.t.ppf((1 + confidence) / 2, df)) * math.sqrt(variance) if variance > 0 else 0.0
+def _parts(of_seeds: float, found: tuple[float, float], counts: tuple[int, int]) -> list[Part]:
+    """The seeds' own variance and the items'; where nothing is left to the seeds, the larger of both terms stands."""
+    v_seed, v_item = found
+    num_seeds, n = counts
+    return [(max(of_seeds, 0.0), num_seeds - 1), (v_item if of_seeds > 0.0 else max(v_item, v_seed), max(1, n - 1))]
+
+
+def _t_interval(centre: float, parts: Sequence[Part], confidence: float, bounds: Bounds | None) -> Interval:
+    half = math.sqrt(sum(variance * float(stats.t.ppf((1 + confidence) / 2, df)) ** 2 for variance, df in parts if variance > 0))
     return Interval(centre - half, centre + half) if bounds is None else bounds.clip(centre, half)
 
 
