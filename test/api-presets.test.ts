@@ -98,10 +98,11 @@ describe("estimateRobustness", () => {
 });
 
 describe("a preset", () => {
-  it("LAPTOP is worked on stage by stage: prepare, warm-up, learning rates, selection, cells, report", async () => {
+  it("LAPTOP is worked on stage by stage: prepare, a warm-up that is asked for, learning rates, selection, cells, report", async () => {
     const other = await test.newHolder();
     order.length = 0;
-    const spec = { ...(await presetSpec("LAPTOP", other)), tasks: ["MATH_REASONING"], seeds: [101, 102] };
+    const warmup = { pairs: 96, epochs: 1, learningRate: 2e-4 };
+    const spec = { ...(await presetSpec("LAPTOP", other)), warmup, tasks: ["MATH_REASONING"], seeds: [101, 102] };
     const { experiment, errors } = await submit(test, other, { spec, idempotencyKey: "laptop" });
     assert.deepEqual(errors, []);
     assert.equal(await ended(test, other, experiment.id), "SUCCEEDED");
