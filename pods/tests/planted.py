@@ -12,6 +12,9 @@ from tests.local_context import LocalContext
 Margins = Callable[[str, float | None, int, str, str, int], float]
 """Method, rate, seed, split, relation and item number to a margin in nats."""
 
+MarginsOf = Callable[[dict[str, Any]], Margins]
+"""A planned cell to its margins, where they depend on more than method and rate."""
+
 RELATIONS = ("aligned", "conflicting", "neutral", "cue_on_both", "other_cue_on_both", "prompt_blind")
 SLICE_RELATIONS = ("in_slice", "out_slice", "unseen_slice", "prompt_blind")
 DEMO = ("KEYWORD_INCLUSION", "FEATURE_AMBIGUITY")
@@ -24,16 +27,17 @@ def spec(
     seeds: Sequence[int] = (101,),
     at_one: Sequence[str] = ("DPO",),
     families: Sequence[tuple[str | None, str | None]] = (DEMO,),
+    learning_rates: Sequence[float | None] = (None,),
     **changes: Any,
 ) -> dict[str, Any]:
-    planned = [("BASE", None)] + [(method, rate) for method in methods for rate in rates] + [(method, 1.0) for method in at_one]
-    named = [{"task": task, "artifact": artifact} for task, artifact in families]
-    cells = [
-        family | {"method": method, "seed": seed} | ({} if rate is None else {"spuriousness": rate})
-        for family in named
-        for seed in seeds
+    planned = [(method, rate) for method in methods for rate in rates] + [(method, 1.0) for method in at_one]
+    trained = [
+        {"method": method, "spuriousness": rate} | ({} if learning is None else {"learningRate": learning})
         for method, rate in planned
+        for learning in learning_rates
     ]
+    named = [{"task": task, "artifact": artifact} for task, artifact in families]
+    cells = [family | cell | {"seed": seed} for family in named for seed in seeds for cell in ({"method": "BASE"}, *trained)]
     prepared = [family | {"seed": seed} for family in named for seed in seeds]
     return {
         "capability": "robustness",
@@ -91,6 +95,7 @@ def result(cell: dict[str, Any], rows: list[dict[str, Any]], wall: float) -> dic
         "method": cell["method"],
         "spuriousness": cell.get("spuriousness"),
         "seed": cell["seed"],
+        "learningRate": cell.get("learningRate"),
         "task": cell["task"],
         "artifact": cell["artifact"],
         "itemsExpected": len(rows),
@@ -108,12 +113,19 @@ def result(cell: dict[str, Any], rows: list[dict[str, Any]], wall: float) -> dic
 
 def context(folder: Path, planned: dict[str, Any], margins: Margins, without: Sequence[int] = (), wall: float = 1.5) -> LocalContext:
     """The inputs of a report, except those of the runs in `without`."""
+    return context_of(folder, planned, lambda _: margins, without, wall)
+
+
+def context_of(
+    folder: Path, planned: dict[str, Any], margins_of: MarginsOf, without: Sequence[int] = (), wall: float = 1.5
+) -> LocalContext:
+    """The same with margins that depend on the whole cell: on its task or its learning rate."""
     inputs = {}
     folder.mkdir(parents=True, exist_ok=True)
     for cell in planned["cells"]:
         if cell["input"] in without:
             continue
-        rows = items(margins, cell)
+        rows = items(margins_of(cell), cell)
         files = {"items": "\n".join(map(json.dumps, rows)) + "\n", "result": json.dumps(result(cell, rows, wall))}
         for name, text in files.items():
             inputs[f"{name}:{cell['input']}"] = folder / f"{name}-{cell['input']}"

@@ -10,6 +10,7 @@ from assay_pods.robustness.generation_counts import generation_estimate
 from assay_pods.robustness.metrics import Metric, derived_metrics, group_metrics
 from assay_pods.robustness.renders import Subject
 from assay_pods.robustness.report_controls import CORE_NOT_LEARNED, Control, Gate, GateKey, prompt_blind
+from assay_pods.robustness.report_curve import curves
 from assay_pods.robustness.report_families import BASE, START, Cell, Family
 from assay_pods.robustness.worst_group import worst_group
 
@@ -49,7 +50,7 @@ def trained_cell(judge: Judge, cell: Cell) -> dict[str, Any]:
     level = Level(judge.level.confidence, f"{judge.level.salt}/{cell.name}")
     subject = _subject(judge.family, cell)
     derived = {metric.name: metric.estimate(subject, level) for metric in derived_metrics(narrow)} if cell.complete else {}
-    facts = _facts(cell, narrow, level)
+    facts = _facts(judge.family, cell, level)
     verdict, reason = _verdict(judge, cell, (derived, facts["unequalLengths"]))
     shown = cell.identity() | {"verdict": verdict, "reason": reason} | facts
     if verdict in UNREADABLE:
@@ -67,7 +68,7 @@ def untrained_cell(judge: Judge, method: str) -> dict[str, Any] | None:
     if cell is None:
         return None
     level = Level(judge.level.confidence, f"{judge.level.salt}/{method.lower()}")
-    shown = cell.identity() | _facts(cell, narrow, level) | {"coreGate": judge.gates[method, None].document()}
+    shown = cell.identity() | _facts(judge.family, cell, level) | {"coreGate": judge.gates[method, None].document()}
     wanted = ("gap", "coreMargin", "marginGap") if narrow else ("gap", "coreMargin", "cueEffect")
     if not cell.complete:
         return shown | dict.fromkeys((*wanted, "worstGroup"))
@@ -86,8 +87,8 @@ def _subject(family: Family, cell: Cell) -> Subject:
     return Subject(cell.renders("test"), at_zero, base.renders("test") if base is not None and base.complete else None)
 
 
-def _facts(cell: Cell, narrow: bool, level: Level) -> dict[str, Any]:
-    renders = cell.renders("test")
+def _facts(family: Family, cell: Cell, level: Level) -> dict[str, Any]:
+    renders, narrow = cell.renders("test"), family.narrow
     results = [run.result for run in cell.runs]
     groups = {metric.name: _group(metric, Subject(renders), level) for metric in group_metrics(narrow)} if cell.runs else {}
     counted = (sum(run.table.unequal for run in cell.runs), sum(run.table.tested for run in cell.runs))
@@ -100,7 +101,7 @@ def _facts(cell: Cell, narrow: bool, level: Level) -> dict[str, Any]:
         "generated": text_scores(renders, level),
         "unequalLengths": length_check(renders, *counted) if cell.runs else None,
         "learningRates": [result.get("learningRate") for result in results],
-        "curve": [result.get("curve") for result in results if result.get("curve")],
+        "curve": [one for one in curves(family, cell) if one],
         "realisedRho": [result.get("realisedRho") for result in results],
         "trainLoss": [result.get("trainLoss") for result in results],
         "tokens": sum(int(result.get("tokens") or 0) for result in results),

@@ -206,8 +206,16 @@ def declared_contrast(experiment: Experiment, rows: Sequence[Mapping[str, Any]])
     if declared is None:
         return None
     task, artifact = _declared_family(experiment, declared)
-    row = next((one for one in rows if (one["task"], one["artifact"], one["method"]) == (task, artifact, declared["method"])), None)
-    shown: dict[str, Any] = {"task": task, "artifact": artifact, "method": declared["method"]}
+    own = [one for one in rows if (one["task"], one["artifact"], one["method"]) == (task, artifact, declared["method"])]
+    row, rule = _at_learning_rate(own, declared.get("learningRate"))
+    named = declared.get("learningRate") if row is None else row["learningRate"]
+    shown: dict[str, Any] = {
+        "task": task,
+        "artifact": artifact,
+        "method": declared["method"],
+        "learningRate": named,
+        "learningRateRule": rule,
+    }
     shown |= {"from": float(declared["from"]), "to": float(declared["to"]), "scope": declared.get("scope", "CHECKPOINT")}
     relation = "out-of-slice" if row is not None and row["metric"] == "out_slice" else "conflicting"
     shown["metric"] = f"{relation} accuracy at `from` minus at `to`, test items"
@@ -215,8 +223,15 @@ def declared_contrast(experiment: Experiment, rows: Sequence[Mapping[str, Any]])
     excludes = found is not None and found["low"] is not None and not found["low"] <= 0.0 <= found["high"]
     if row is not None and shown["scope"] == "METHOD" and len(experiment.seeds) < 2:
         return shown | {"estimate": found, "excludesZero": False, "reason": "one seed says nothing about a method"}
-    reason = "the method was not planned" if row is None else row["reason"]
+    reason = f"the method was not planned{'' if named is None else ' at this learning rate'}" if row is None else row["reason"]
     return shown | {"estimate": found, "excludesZero": excludes, "reason": reason}
+
+
+def _at_learning_rate(rows: Sequence[Mapping[str, Any]], named: float | None) -> tuple[Mapping[str, Any] | None, str | None]:
+    """The row at the named learning rate, else at the smallest, which no result can move; and the rule if there was a choice."""
+    if named is not None:
+        return next((one for one in rows if one["learningRate"] == float(named)), None), "NAMED"
+    return min(rows, key=lambda one: one["learningRate"] or 0.0, default=None), "SMALLEST" if len(rows) > 1 else None
 
 
 def _declared_family(experiment: Experiment, declared: Mapping[str, Any]) -> FamilyKey:

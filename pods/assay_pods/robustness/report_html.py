@@ -78,11 +78,12 @@ def _plots(part: Part, number: int) -> str:
         0.0,
         1.0,
     )
+    learning = Axes(f"While training: {lost.y_name} against in-distribution accuracy", "in-distribution accuracy", lost.y_name, 0.0, 1.0)
     shown = [
         (gap, _lines(part, lambda cell: cell["gap"])),
         (lost, _lines(part, lambda cell: None if cell["gap"] is None else cell["groups"].get(suffers))),
         (worst, _lines(part, lambda cell: cell["worstGroup"])),
-        (_CURVE, _curves(part)),
+        (learning, _curves(part, suffers)),
     ]
     figures = [
         f"<figure><figcaption>{_text(axes.title)}</figcaption>{plot(axes, lines, f'f{number}p{place}')}</figure>"
@@ -90,9 +91,6 @@ def _plots(part: Part, number: int) -> str:
         if lines
     ]
     return "".join(figures) or "<p>No figure may be read, so nothing is plotted.</p>"
-
-
-_CURVE = Axes("Conflicting against in-distribution accuracy while training", "in-distribution accuracy", "conflicting accuracy", 0.0, 1.0)
 
 
 def _lines(part: Part, pick: Any) -> list[Line]:
@@ -106,19 +104,19 @@ def _lines(part: Part, pick: Any) -> list[Line]:
     return [Line(name, sorted(those)) for name, those in points.items()]
 
 
-def _curves(part: Part) -> list[Line]:
+def _curves(part: Part, suffers: str) -> list[Line]:
     """Quarters of training, where the runs tell them: the mean over seeds of each quarter."""
     lines: list[Line] = []
     for cell in part.of("cells"):
-        seeds = [curve for curve in cell["curve"] if curve]
-        if not seeds or cell["spuriousness"] == 0.0:
+        seeds = cell["curve"]
+        if not seeds or cell["gap"] is None or cell["spuriousness"] == 0.0:
             continue
-        points = [_curve_point([curve[quarter] for curve in seeds]) for quarter in range(min(map(len, seeds)))]
+        points = [_curve_point([curve[quarter] for curve in seeds], suffers) for quarter in range(min(map(len, seeds)))]
         lines.append(Line(f"{method_of(cell)} {cell['spuriousness']:g}", [point for point in points if point is not None]))
     return [line for line in lines if line.points]
 
 
-def _curve_point(quarter: Sequence[Document]) -> PlotPoint | None:
-    pairs = [(one.get("inDistribution"), one.get("conflicting")) for one in quarter]
+def _curve_point(quarter: Sequence[Document], suffers: str) -> PlotPoint | None:
+    pairs = [(one["inDistribution"], one[suffers]) for one in quarter]
     told = [(float(x), float(y)) for x, y in pairs if x is not None and y is not None]
     return None if not told else PlotPoint(sum(x for x, _ in told) / len(told), sum(y for _, y in told) / len(told), None, None)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from assay_pods.robustness.report_sections import Table, claims_table, family_tables
-from assay_pods.robustness.report_table import Part, heading_lines
+from assay_pods.robustness.report_table import Part, heading_lines, method_of
 
 Document = Mapping[str, Any]
 
@@ -17,7 +17,7 @@ def render_markdown(document: Document) -> str:
     declared = document["declaredContrast"]
     if declared is not None:
         shown = "its interval excludes 0" if declared["excludesZero"] else f"not shown: {declared['reason'] or 'its interval includes 0'}"
-        said = f"{declared['method']}, {declared['metric']}, {declared['from']:g} and {declared['to']:g}: {shown}"
+        said = f"{method_of(declared)}, {declared['metric']}, {declared['from']:g} and {declared['to']:g}: {shown}"
         lines += _list("Declared contrast", [said])
     lines += _table(claims_table(document), "##")
     for family in document["families"]:

@@ -119,7 +119,7 @@ def _declared(document: Document) -> str:
         return ""
     found = "not measured" if declared["estimate"] is None else f"{figure_of(declared['estimate'])} (n = {declared['estimate']['n']})"
     said = "the interval excludes 0" if declared["excludesZero"] else "NOT SHOWN"
-    title = f"Declared contrast: {declared['method']}, conflicting accuracy at rho {declared['from']:g} minus at rho {declared['to']:g}"
+    title = f"Declared contrast: {method_of(declared)}, conflicting accuracy at rho {declared['from']:g} minus at rho {declared['to']:g}"
     return f"{title}\n  {found}: {said}"
 
 

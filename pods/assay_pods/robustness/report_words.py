@@ -77,10 +77,15 @@ def caveats(judges: Judges, document: Document) -> list[str]:
         said.append("One seed: intervals are over items only, for these checkpoints; another training run may give other figures.")
     for judge in judges:
         said += _prefixed(judge.family, _erosion_sentences(judge), document)
+    whole = any(judge.family.whole_grid for judge in judges)
+    rates = "at several learning rates" if whole else "at one learning rate"
     said.append(
-        f"Methods are not ranked: each was trained by {trainer} at one learning rate, and which keeps more can depend on it."
+        f"Methods are not ranked: each was trained by {trainer} {rates}, and which keeps more can depend on it."
         " Figures of different trainers are never compared."
     )
+    declared = document["declaredContrast"]
+    if declared is not None and declared["learningRateRule"] == "SMALLEST":
+        said.append(f"The declared contrast named no learning rate; it is read at the smallest of the grid, {declared['learningRate']:g}.")
     if any("SFT" in judge.family.methods and len(judge.family.methods) > 1 for judge in judges):
         said.append("SFT never sees the rejected answers, which the preference methods do; that difference belongs to the methods.")
     for judge in judges:
@@ -211,7 +216,7 @@ def _contrast_sentences(document: Document) -> list[str]:
     if declared is not None and not declared["excludesZero"]:
         why = declared["reason"] or "its interval includes 0"
         said.append(
-            f"The declared contrast ({declared['method']}, rho {declared['from']:g} against {declared['to']:g}) was not shown: {why}."
+            f"The declared contrast ({where_of(declared)}, rho {declared['from']:g} against {declared['to']:g}) was not shown: {why}."
         )
     for row in document["degradation"]:
         if row["verdict"] == "NO_DIFFERENCE_SHOWN":
