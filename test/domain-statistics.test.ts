@@ -14,7 +14,7 @@ import {
 } from "../src/domain/statistics.js";
 import { bootstrapMean } from "../src/domain/statistics-bootstrap.js";
 import { incompleteBeta, normalCdf, normalQuantile, tCdf, tQuantile } from "../src/domain/statistics-distributions.js";
-import { minimumDetectableEffect, powerOfT } from "../src/domain/statistics-power.js";
+import { minimumDetectableEffect, powerOf } from "../src/domain/statistics-power.js";
 import { jointSignFlip, nested, seedInterval, twoWay } from "../src/domain/statistics-seeds.js";
 import { projectFolder } from "../src/embedded/project.js";
 
@@ -86,12 +86,28 @@ describe("statistics agree with SciPy and statsmodels to 1e-9 in", () => {
 
   it("power, and the effect that is found with a wanted power", () => {
     for (const { effect, df, power } of fixture.power)
-      near(powerOfT(effect, df, 0.05), power, `power at ${effect}, df ${df}`);
+      near(powerOf(effect, [{ variance: 1, df }], 0.05), power, `power at ${effect}, df ${df}`);
     for (const { seeds, effect } of fixture.detectable) {
-      const precision = { standardError: 1 / Math.sqrt(seeds), df: seeds - 1, alpha: 0.05, power: 0.8 };
+      const precision = { parts: [{ variance: 1 / seeds, df: seeds - 1 }], alpha: 0.05, power: 0.8 };
       // statsmodels' own solver stops at about 1e-8.
       near(minimumDetectableEffect(precision), effect, `effect at ${seeds} seeds`, 1e-6);
     }
+  });
+
+  it("power over seeds and items, each with a quantile of its own, and not with one quantile for both", () => {
+    for (const one of fixture.design) {
+      const parts = [
+        { variance: one.seedSd ** 2 / one.seeds, df: one.seeds - 1 },
+        { variance: one.itemSd ** 2 / one.items, df: one.items - 1 },
+      ];
+      near(powerOf(one.effect, parts, 0.05), one.power, `power at ${one.effect}`);
+      near(minimumDetectableEffect({ parts, alpha: 0.05, power: 0.8 }), one.detectable, "detectable effect");
+    }
+    const [one] = fixture.design;
+    assert.ok(one !== undefined);
+    const [seeds, items] = [one.seedSd ** 2 / one.seeds, one.itemSd ** 2 / one.items];
+    const df = (seeds + items) ** 2 / (seeds ** 2 / (one.seeds - 1) + items ** 2 / (one.items - 1));
+    assert.throws(() => near(powerOf(one.effect, [{ variance: seeds + items, df }], 0.05), one.power, "one quantile"));
   });
 });
 
@@ -257,6 +273,15 @@ interface Fixture {
   }[];
   readonly power: readonly { readonly effect: number; readonly df: number; readonly power: number }[];
   readonly detectable: readonly { readonly seeds: number; readonly effect: number }[];
+  readonly design: readonly {
+    readonly seeds: number;
+    readonly items: number;
+    readonly seedSd: number;
+    readonly itemSd: number;
+    readonly effect: number;
+    readonly power: number;
+    readonly detectable: number;
+  }[];
 }
 
 interface Bounded {

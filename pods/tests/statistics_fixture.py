@@ -17,6 +17,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 
 from assay_pods.common.stats import NUM_RESAMPLES, Bounds, bounded_mean, mcnemar_exact, wilson
+from assay_pods.common.stats_power import Design, power, smallest_effect
 from assay_pods.common.stats_seeds import joint_sign_flip, nested, two_way
 from assay_pods.robustness.estimates import DIFFERENCE, DOUBLE_DIFFERENCE
 
@@ -40,10 +41,12 @@ def build() -> dict[str, Any]:
         "signFlip": [_sign_flip(rng, family, seeds, shift) for family, seeds, shift in _FAMILIES],
         "power": [_power(effect, df) for df in (1, 2, 5, 9.5, 59, 600) for effect in (0.0, 0.7, 2.9, 6.0)],
         "detectable": [{"seeds": n, "effect": float(TTestPower().solve_power(nobs=n, alpha=0.05, power=0.8))} for n in (3, 6, 10, 40)],
+        "design": [_design(Design(*sizes), effect) for sizes in _DESIGNS for effect in (0.02, 0.15)],
     }
 
 
 _WILSON = ((90, 100, 0.95), (0, 40, 0.95), (40, 40, 0.95), (37.5, 60, 0.9), (1, 1, 0.99), (450, 500, 0.95))
+_DESIGNS = ((3, 100, 0.1, 0.4), (6, 60, 0.05, 0.5), (10, 200, 0.2, 0.3))
 _SHARES = (0.01, 0.5, 0.97)
 _FAMILIES = ((1, 6, 0.4), (3, 6, 0.0), (18, 8, 0.2), (4, 10, 0.1), (2, 5, 1.0))
 
@@ -149,6 +152,11 @@ def _power(effect: float, df: float) -> dict[str, Any]:
     power = float(special.nctdtr(df, effect, -critical)) + 1 - float(special.nctdtr(df, effect, critical))
     assert math.isfinite(power)
     return {"effect": effect, "df": df, "power": power}
+
+
+def _design(design: Design, effect: float) -> dict[str, Any]:
+    case = {"seeds": design.seeds, "items": design.items, "seedSd": design.seed_sd, "itemSd": design.item_sd, "effect": effect}
+    return case | {"power": power(effect, design), "detectable": smallest_effect(design)}
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 import type { ComparisonMetric } from "./comparison-metric.js";
 import { type Bounds, boundedMean, holm, type Interval, mcnemarExact, meanOf, varianceOf } from "./statistics.js";
 import { bootstrapMean } from "./statistics-bootstrap.js";
-import { minimumDetectableEffect } from "./statistics-power.js";
+import { minimumDetectableEffect, type VariancePart } from "./statistics-power.js";
 import { jointSignFlip, MIN_SEEDS_FOR_TEST, nested, type SeedMean, seedInterval, twoWay } from "./statistics-seeds.js";
 
 /** How a difference can be tested. */
@@ -134,13 +134,13 @@ function overItems(pairs: readonly PairedSeed[], { bounds, decided }: Comparison
   const interval =
     wide && ({ ...wide, level: CONFIDENCE, method: bounds === null ? "BOOTSTRAP_ITEMS" : "ADJUSTED_WALD" } as const);
   const padded = [...differences, ...(bounds?.pseudo ?? [])];
-  const standardError = Math.sqrt(varianceOf(padded, 0) / padded.length);
+  const variance = varianceOf(padded, 0) / padded.length;
   return {
     interval,
     narrow: at(EQUIVALENCE_CONFIDENCE),
     test,
     pValue,
-    minimumDetectableEffect: detectable(standardError, Number.POSITIVE_INFINITY),
+    minimumDetectableEffect: detectable([{ variance, df: Number.POSITIVE_INFINITY }]),
   };
 }
 
@@ -157,12 +157,13 @@ function overSeeds(pairs: readonly PairedSeed[], bounds: Bounds | null): Found {
     narrow: mean && seedInterval(mean, EQUIVALENCE_CONFIDENCE, bounds),
     test: "JOINT_SIGN_FLIP",
     pValue: jointSignFlip([rows.map((row) => meanOf(row))]).adjusted?.[0] ?? null,
-    minimumDetectableEffect: mean && detectable(mean.standardError, mean.df),
+    minimumDetectableEffect: mean && detectable(mean.parts),
   };
 }
 
-function detectable(standardError: number, df: number): number | null {
-  return standardError > 0 ? minimumDetectableEffect({ standardError, df, alpha: ALPHA, power: POWER }) : null;
+function detectable(parts: readonly VariancePart[]): number | null {
+  const varies = parts.some(({ variance }) => variance > 0);
+  return varies ? minimumDetectableEffect({ parts, alpha: ALPHA, power: POWER }) : null;
 }
 
 function differencesOf({ baseline, candidate }: PairedSeed): number[] {

@@ -93,10 +93,9 @@ function testItems({ size }: RobustnessRequest, { artifact }: Family): number {
 function detectable({ scope }: Contrast, items: number, seeds: number): number {
   const itemVariance = 2 * ASSUMED.accuracy * (1 - ASSUMED.accuracy) * (1 - ASSUMED.correlation);
   const overSeeds = scope === "METHOD" && seeds > 1;
-  const variance = itemVariance / items + (overSeeds ? ASSUMED.seedSd ** 2 / seeds : 0);
+  const ofItems = { variance: itemVariance / items, df: overSeeds ? items - 1 : Number.POSITIVE_INFINITY };
   return minimumDetectableEffect({
-    standardError: Math.sqrt(variance),
-    df: overSeeds ? seeds - 1 : Number.POSITIVE_INFINITY,
+    parts: overSeeds ? [{ variance: ASSUMED.seedSd ** 2 / seeds, df: seeds - 1 }, ofItems] : [ofItems],
     alpha: 1 - CONFIDENCE,
     power: ASSUMED.power,
   });

@@ -2,14 +2,33 @@ import { bisect, logGamma, normalCdf, tQuantile } from "./statistics-distributio
 
 const POINTS = 800;
 
+/** A part of the variance of a mean, with degrees of freedom of its own; infinitely many where it is taken for known. */
+export interface VariancePart {
+  readonly variance: number;
+  readonly df: number;
+}
+
 /**
- * Power of a two-sided t-test: how often it rejects where the mean lies `effect` standard errors from 0. Infinitely many degrees
- * of freedom give the z-test.
+ * Power of the two-sided test that an interval makes when it excludes 0 (decision 19; twin of pods/assay_pods/common/stats_power.py).
+ * The edge of rejection adds up the parts, each with its own quantile; the mean over its standard error follows a noncentral t of
+ * Satterthwaite's degrees of freedom. One part gives the t-test, or with infinitely many degrees of freedom the z-test.
  */
-export function powerOfT(effect: number, df: number, alpha: number): number {
-  const critical = tQuantile(1 - alpha / 2, df);
-  const kept = (scale: number): number => normalCdf(critical * scale - effect) - normalCdf(-critical * scale - effect);
+export function powerOf(effect: number, parts: readonly VariancePart[], alpha: number): number {
+  const variance = sumOf(parts, (part) => part.variance);
+  const edge = Math.sqrt(sumOf(parts, (part) => squaredWidth(part, alpha)) / variance);
+  const df = variance ** 2 / sumOf(parts, (part) => part.variance ** 2 / part.df);
+  const shift = effect / Math.sqrt(variance);
+  const kept = (scale: number): number => normalCdf(edge * scale - shift) - normalCdf(-edge * scale - shift);
   return 1 - (df === Number.POSITIVE_INFINITY ? kept(1) : averageOverScale(kept, df));
+}
+
+/** What a part adds to the square of half the width of an interval at confidence 1 - alpha. */
+export function squaredWidth({ variance, df }: VariancePart, alpha: number): number {
+  return variance > 0 ? variance * tQuantile(1 - alpha / 2, df) ** 2 : 0;
+}
+
+function sumOf(parts: readonly VariancePart[], of: (part: VariancePart) => number): number {
+  return parts.reduce((sum, part) => sum + of(part), 0);
 }
 
 /**
@@ -32,15 +51,17 @@ function averageOverScale(of: (scale: number) => number, df: number): number {
 
 /** What a comparison could have shown. */
 export interface Precision {
-  readonly standardError: number;
-  readonly df: number;
+  readonly parts: readonly VariancePart[];
   readonly alpha: number;
   readonly power: number;
 }
 
-/** The smallest true difference that a two-sided test finds with the wanted power. */
-export function minimumDetectableEffect({ standardError, df, alpha, power }: Precision): number {
+/** The smallest true difference that the test finds with the wanted power; 0 where nothing varies. */
+export function minimumDetectableEffect({ parts, alpha, power }: Precision): number {
+  const standardError = Math.sqrt(sumOf(parts, (part) => part.variance));
+  if (standardError === 0) return 0;
+  const reached = (shift: number): boolean => powerOf(shift * standardError, parts, alpha) >= power;
   let high = 1;
-  while (powerOfT(high, df, alpha) < power && high < 1e6) high *= 2;
-  return standardError * bisect([0, high], (effect) => powerOfT(effect, df, alpha) >= power);
+  while (!reached(high) && high < 1e6) high *= 2;
+  return standardError * bisect([0, high], reached);
 }

@@ -1,6 +1,6 @@
 import { type Bounds, clipped, type Interval, meanOf, varianceOf } from "./statistics.js";
 import { seededWords } from "./statistics-bootstrap.js";
-import { tQuantile } from "./statistics-distributions.js";
+import { squaredWidth, type VariancePart } from "./statistics-power.js";
 
 // Twins of pods/assay_pods/common/stats_seeds.py: what is said about a method rather than about one checkpoint.
 
@@ -10,24 +10,16 @@ export const MIN_SEEDS_FOR_TEST = 6;
 const MAX_EXACT_SEEDS = 16;
 const RANDOM_FLIPS = 20_000;
 
-/** A mean over seeds with its standard error, from which interval and power follow. */
+/** A mean over seeds with the parts of its variance, from which interval and power follow. */
 export interface SeedMean {
   readonly centre: number;
-  readonly standardError: number;
-  readonly df: number;
-  /** What the interval adds up: variances, each with degrees of freedom of its own. */
-  readonly parts: readonly Part[];
-}
-
-interface Part {
-  readonly variance: number;
-  readonly df: number;
+  readonly parts: readonly VariancePart[];
 }
 
 /**
  * The mean over seeds (rows) that all share the same items (columns). Seeds and items are crossed, so
  * v = s2(seed means)/S + s2(item means)/n - s2(residual)/(S n), at least the larger of its first two terms. The interval has a part
- * for the seeds and one for the items (decision 19); degrees of freedom of the whole after Satterthwaite. With bounds, the item term
+ * for the seeds and one for the items (decision 19). With bounds, the item term
  * is that of items and pseudo-items. Null for fewer than two items.
  */
 export function twoWay(rows: readonly (readonly number[])[], bounds: Bounds | null): SeedMean | null {
@@ -47,13 +39,9 @@ export function twoWay(rows: readonly (readonly number[])[], bounds: Bounds | nu
   const vResidual = squares / ((seeds - 1) * (n - 1)) / (seeds * n);
   const padded = bounds === null ? itemMeans : [...itemMeans, ...bounds.pseudo];
   const vItem = varianceOf(padded, bounds === null ? 1 : 0) / padded.length;
-  const variance = Math.max(vSeed + vItem - vResidual, vSeed, vItem);
   const ofSeeds = Math.max(vSeed - vResidual, 0);
-  const spread = vSeed ** 2 / (seeds - 1) + vItem ** 2 / (n - 1);
   return {
     centre: bounds === null ? mean : meanOf(padded),
-    standardError: Math.sqrt(variance),
-    df: spread > 0 ? variance ** 2 / spread : Number.POSITIVE_INFINITY,
     parts: [
       { variance: ofSeeds, df: seeds - 1 },
       { variance: ofSeeds > 0 ? vItem : Math.max(vItem, vSeed), df: n - 1 },
@@ -77,14 +65,13 @@ export function nested(perSeed: readonly (readonly number[])[], bounds: Bounds |
 }
 
 function ofOnePart(centre: number, variance: number, df: number): SeedMean {
-  return { centre, standardError: Math.sqrt(variance), df, parts: [{ variance, df }] };
+  return { centre, parts: [{ variance, df }] };
 }
 
 /** The t-interval of a mean over seeds. */
 export function seedInterval({ centre, parts }: SeedMean, confidence: number, bounds: Bounds | null): Interval {
-  const square = ({ variance, df }: Part): number =>
-    variance > 0 ? variance * tQuantile((1 + confidence) / 2, df) ** 2 : 0;
-  return clipped(centre, Math.sqrt(parts.reduce((sum, part) => sum + square(part), 0)), bounds);
+  const square = parts.reduce((sum, part) => sum + squaredWidth(part, 1 - confidence), 0);
+  return clipped(centre, Math.sqrt(square), bounds);
 }
 
 /** The joint sign-flip test of a family of contrasts. */
