@@ -89,6 +89,11 @@ test("mitigations are trained at the highest asked rate and over feature ambigui
     found,
     wanted.map((cell) => ({ ...shared, ...cell })),
   );
+  const withOne = trainCells({ ...mitigated, spuriousness: [0.9, 1] });
+  assert.deepEqual(
+    new Set(withOne.filter(({ variant }) => variant !== null).map((cell) => cell.spuriousness)),
+    new Set([0.9]),
+  );
 });
 
 test("stages follow one another without a gap, whichever of them a request has", () => {

@@ -53,6 +53,20 @@ test("each broken rule is named with its path, what was wanted and what came", (
   assert.deepEqual(faultsOf(everyStep, ["spec"]), []);
 });
 
+test("a warm-up has the two steps that its trainer asks for, and a mitigated rate leaves rows to weigh against the forced ones", () => {
+  const groupBalanced = { tieFraction: null, groupBalanced: true, groupDroStepSize: null };
+  const cases: [Partial<RobustnessRequest>, string[]][] = [
+    [{ warmup: { pairs: 15, epochs: 1, learningRate: 1e-4 } }, ["spec.warmup.pairs"]],
+    [{ warmup: { pairs: 16, epochs: 1, learningRate: 1e-4 } }, []],
+    [{ spuriousness: [1], contrast: null, mitigations: groupBalanced }, ["spec.mitigations"]],
+    [{ spuriousness: [0.9, 1], contrast: null, mitigations: groupBalanced }, []],
+  ];
+  for (const [change, paths] of cases) {
+    const found = faultsOf({ ...request, ...change }, ["spec"]).map(({ path }) => path.join("."));
+    assert.deepEqual(found, paths, JSON.stringify(change));
+  }
+});
+
 test("what does not exist together is refused with what does", () => {
   const cases: [Partial<RobustnessRequest>, string, RegExp][] = [
     [

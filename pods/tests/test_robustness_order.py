@@ -8,7 +8,7 @@ from tiny import tiny_case, tiny_model, tiny_tokenizer
 
 from assay_pods.common.context import BadInputError
 from assay_pods.common.models import LoadedModel
-from assay_pods.robustness.order import kto_steps, pair_steps, usable_pairs
+from assay_pods.robustness.order import in_steps, kto_blocks, kto_steps, pair_order, pair_steps, row_order, usable_pairs
 from assay_pods.robustness.plan import mismatched_text
 
 CASES = [(16, 8), (96, 8), (24, 4), (20, 4), (9, 3), (2, 1), (10, 5)]
@@ -31,6 +31,24 @@ def test_every_method_takes_equally_many_steps_and_sees_every_pair(num_pairs, si
     assert Counter((row.pair, row.desirable) for block in blocks for row in block) == {
         (pair, side): 1 for pair in range(num_pairs) for side in (True, False)
     }
+
+
+@pytest.mark.parametrize(("num_rows", "items", "size"), [(96, 10, 4), (96, 17, 8), (64, 16, 8), (24, 24, 4)])
+def test_rows_that_come_again_stand_in_one_block_or_step_only_where_there_are_too_few_others(num_rows, items, size):
+    """A size control repeats a few rows: however often, a block of 2 x size rows holds 2 x size different ones of at least so many."""
+    keys = [f"item {place % items}" for place in range(num_rows)]
+    order = row_order(keys, seed=101)
+    assert sorted(order) == list(range(num_rows))
+    for step in in_steps(order, size):
+        assert len({keys[place] for place in step}) == size
+    passed = [keys[place] for place in order]
+    for block in kto_blocks(range(num_rows), size, keys=passed):
+        assert len({passed[row.pair] for row in block}) == 2 * size
+        assert {row.desirable for row in block} == {True, False}
+
+
+def test_rows_that_do_not_come_again_keep_the_order_of_pairs():
+    assert row_order([f"item {place}" for place in range(40)], seed=7) == pair_order(40, seed=7)
 
 
 @pytest.mark.parametrize(("num_pairs", "size"), CASES)

@@ -108,17 +108,19 @@ function variantCells(
   method: TrainedMethod,
   artifact: Family["artifact"],
 ): Omit<Trained, "learningRate">[] {
-  const asked = [...grid.spuriousness].sort((a, b) => a - b);
+  // Without a free row there is nothing to repeat, and nothing to weigh against the rows that are forced.
+  const controlled = grid.spuriousness.filter((rate) => rate > 0 && hasFreeRows(rate, grid.size)).sort((a, b) => a - b);
   if (artifact === "DISTRIBUTIONAL_NARROWNESS") {
-    // Without a free row there is nothing to repeat.
-    const hasFreeRows = (rate: number): boolean =>
-      rate > 0 && Math.round(rate * grid.size.trainPairs) < grid.size.trainPairs;
-    return asked
-      .filter(hasFreeRows)
-      .map((spuriousness) => ({ method, spuriousness, variant: { kind: "SIZE_CONTROL" } }));
+    return controlled.map((spuriousness) => ({ method, spuriousness, variant: { kind: "SIZE_CONTROL" } }));
   }
-  const highest = asked.at(-1) ?? 0;
+  const highest = controlled.at(-1);
+  if (highest === undefined) return [];
   return mitigationsOf(grid, method).map((variant) => ({ method, spuriousness: highest, variant }));
+}
+
+/** Whether a rate leaves training rows without the forced artifact. */
+export function hasFreeRows(rate: number, { trainPairs }: Pick<Grid["size"], "trainPairs">): boolean {
+  return Math.round(rate * trainPairs) < trainPairs;
 }
 
 /** The mitigations that are asked for and defined for a method. */

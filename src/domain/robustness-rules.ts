@@ -11,7 +11,7 @@ import {
   trainedMethods,
   type Warmup,
 } from "./robustness.js";
-import { familiesOf, runCount } from "./robustness-cells.js";
+import { familiesOf, hasFreeRows, runCount } from "./robustness-cells.js";
 import { claimFaults } from "./robustness-claims.js";
 import { taskOfFormat } from "./robustness-presets.js";
 import { distinct, eachOnce, inRange, type Path, unless, unsupported, wholeNumber } from "./rules.js";
@@ -163,7 +163,7 @@ function formatFaults(tasks: readonly RobustnessTask[], wanted: RobustnessTask, 
 function warmupFaults(warmup: Warmup | null, { promptsPerStep }: Trainer, path: Path): AssayError[] {
   if (warmup === null) return [];
   return [
-    ...wholeNumber(warmup.pairs, [promptsPerStep, OTHERS_MAX.trainPairs], [...path, "pairs"]),
+    ...wholeNumber(warmup.pairs, [2 * promptsPerStep, OTHERS_MAX.trainPairs], [...path, "pairs"]),
     ...wholeNumber(warmup.epochs, [1, 100], [...path, "epochs"]),
     ...learningRate(warmup.learningRate, [...path, "learningRate"]),
   ];
@@ -201,7 +201,7 @@ function learningRate(rate: number, path: Path): AssayError[] {
 }
 
 function mitigationFaults(
-  { mitigations, methods, artifacts, spuriousness, source }: RobustnessRequest,
+  { mitigations, methods, artifacts, spuriousness, source, size }: RobustnessRequest,
   path: Path,
 ): AssayError[] {
   const { tieFraction, groupBalanced, groupDroStepSize } = mitigations;
@@ -210,9 +210,9 @@ function mitigationFaults(
   return [
     ...(ambiguous ? [] : [unsupported(path, ["mitigations over FEATURE_AMBIGUITY"], "mitigations without it")]),
     ...unless(
-      spuriousness.some((rate) => rate > 0),
+      spuriousness.some((rate) => rate > 0 && hasFreeRows(rate, size)),
       path,
-      "a rate above 0, the highest of which is mitigated",
+      "a rate above 0 that leaves rows of both groups, the highest of which is mitigated",
       spuriousness,
     ),
     ...(tieFraction === null || methods.includes("DPO")

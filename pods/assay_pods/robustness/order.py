@@ -35,6 +35,27 @@ def pair_order(num_pairs: int, seed: int) -> list[int]:
     return permutation(seed, "order", num_pairs)
 
 
+def row_order(keys: Sequence[str], seed: int) -> list[int]:
+    """Gives the order in which every epoch passes rows of which some come again: that of `pair_order` where none does.
+
+    The different rows pass in a seeded order, round after round; those that come once more than the others lead each round. So a row
+    stands as far from itself as there are different rows.
+
+    Args:
+        keys: The item of each row; items come equally often, or some once more.
+        seed: The run's seed.
+    """
+    counts, rounds = Counter(keys), Counter[str]()
+    different = list(counts)
+    turn = {different[place]: rank for rank, place in enumerate(pair_order(len(different), seed))}
+    most = max(counts.values(), default=0)
+    seats: list[tuple[int, bool, int]] = []
+    for key in keys:
+        seats.append((rounds[key], counts[key] < most, turn[key]))
+        rounds[key] += 1
+    return sorted(range(len(keys)), key=seats.__getitem__)
+
+
 def pair_steps(num_pairs: int, prompts_per_step: int, seed: int) -> list[list[int]]:
     """Gives the pairs of each step of an epoch, for SFT and DPO."""
     return in_steps(pair_order(num_pairs, seed), prompts_per_step)

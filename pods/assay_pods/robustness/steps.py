@@ -56,7 +56,8 @@ def epoch_of(plan: Plan, rows: Sequence[Record], recipe: Recipe) -> list[StepRow
     """
     size, seed = recipe.prompts_per_step, recipe.seed
     by_group = recipe.variant_kind in ("GROUP_BALANCED", "GROUP_DRO")
-    rows = groups.balanced(rows, seed) if by_group else [rows[place] for place in order.pair_order(len(rows), seed)]
+    passed = order.row_order([row.pair_id for row in rows], seed)
+    rows = groups.balanced(rows, seed) if by_group else [rows[place] for place in passed]
     places = range(len(rows))
     if recipe.method == "KTO":
         blocks = order.kto_blocks(places, size, run=2 if by_group else 1, keys=[row.pair_id for row in rows])

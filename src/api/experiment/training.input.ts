@@ -117,7 +117,7 @@ export class WarmupInput implements Optional<Warmup> {
 
 @InputType({
   description:
-    "What one would try next; each is trained beside the plain cells at the highest rate, over FEATURE_AMBIGUITY.",
+    "What one would try next; each is trained beside the plain cells at the highest rate that leaves free rows, over FEATURE_AMBIGUITY.",
 })
 export class MitigationsInput implements Optional<Mitigations> {
   @Field(() => Float, {
