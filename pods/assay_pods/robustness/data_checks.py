@@ -12,16 +12,19 @@ RATES_SHOWN = (0.0, 0.1, 0.9, 1.0)
 """Rates at which the diagnostics say what the training rows are like."""
 
 
-def check_texts(record: Record, encoder: Encoder) -> None:
+def check_texts(record: Record, encoder: Encoder) -> tuple[int, int]:
     """Refuses a row whose texts cannot be turned into tokens for a run, and names it.
+
+    Returns:
+        The tokens of the prompt, and those of the longer completion.
 
     Raises:
         BadInputError: with the code of what is wrong.
     """
     try:
         encoder.refuse_special([content for _, content in record.prompt] + [record.chosen, record.rejected])
-        for completion in (record.chosen, record.rejected):
-            encoder.encode(Text(encoder.render(record.messages), completion))
+        encoded = [encoder.encode(Text(encoder.render(record.messages), text)) for text in (record.chosen, record.rejected)]
+        return len(encoded[0].prompt_ids), max(len(one.completion_ids) for one in encoded)
     except BadInputError as wrong:
         raise BadInputError(wrong.code, f"row {record.id}: {wrong}") from wrong
 

@@ -77,16 +77,15 @@ def _user_rows(context: RunContext, encoder: Encoder) -> user_items.UserRows | N
     uploaded = data["kind"] == "ITEMS"
     rows = parse_file(context.inputs["upload"], data["format"]) if uploaded else hub.fetch(data, context.cache_dir)
 
-    def fits(record: Record) -> bool:
+    def measure(record: Record) -> user_items.Length | None:
         try:
-            data_checks.check_texts(record, encoder)
+            return user_items.Length(*data_checks.check_texts(record, encoder))
         except BadInputError as wrong:
             if wrong.code != "TEXT_TOO_LONG":
                 raise
-            return False
-        return True
+            return None
 
-    return user_items.generate(rows, context.spec, fits)
+    return user_items.generate(rows, context.spec, user_items.Room(measure, encoder.tokens_max))
 
 
 def _request(spec: Mapping[str, Any], encoder: Encoder) -> CellRequest:

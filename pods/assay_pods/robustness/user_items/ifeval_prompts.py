@@ -18,8 +18,11 @@ LENGTH_MAX = 300
 """The longest sentence that is taken, in characters."""
 
 
-def inject(prompts: Sequence[Problem], seed: int, split: str) -> list[AmbiguousItem]:
-    """Makes ambiguous items; a prompt gives none whose first sentence is long, or not English to the detector in either case."""
+def inject(prompts: Sequence[Problem], seed: int, split: str, core: str) -> list[AmbiguousItem]:
+    """Makes ambiguous items; a prompt gives none whose first sentence is long, or not English to the detector in either case.
+
+    Both cores have the same items: a prompt has no reply of several sentences that could be taken.
+    """
     sentences = dict.fromkeys(_first_sentence(prompt.text) for prompt in prompts)
     usable = [sentence for sentence in sentences if len(sentence) <= LENGTH_MAX and _is_clear(sentence)]
     return [confound_topic(sentence, CASES[place % 2], seed) for place, sentence in enumerate(usable)]

@@ -19,6 +19,8 @@ class Problem(NamedTuple):
     name: str
     answer: str
     split: str | None
+    solution: str = ""
+    """The whole answer of a word problem: its worked steps and their result."""
 
 
 class Question(NamedTuple):
@@ -82,7 +84,7 @@ def _gsm8k(row: Mapping[str, Any]) -> Iterator[Problem]:
     number = numbers.extract(last) if last.startswith("####") else None
     if number is None:
         raise ValueError(f"wanted an answer whose last line is #### and a number, got {last[:80]!r}")
-    yield Problem(_text(row["question"]), "", number, _split(row))
+    yield Problem(_text(row["question"]), "", number, _split(row), row["answer"])
 
 
 def _ifeval(row: Mapping[str, Any]) -> Iterator[Problem | str]:

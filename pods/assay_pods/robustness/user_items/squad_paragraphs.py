@@ -17,9 +17,10 @@ SYSTEM_TURN = "You are a helpful assistant."
 _SENTENCE_START = re.compile(r"(?:^|(?<=[.!?])\s+)(?=\S)")
 
 
-def inject(questions: Sequence[Question], seed: int, split: str) -> list[AmbiguousItem]:
+def inject(questions: Sequence[Question], seed: int, split: str, core: str) -> list[AmbiguousItem]:
     """Makes ambiguous items; a question with no rival answer of its type in another sentence gives none.
 
+    Both cores have the same items.
     The candidates are the right answer and the answers to other questions on the paragraph that have its type and another sentence.
     """
     rng = stream(seed, f"userItems/squad/{split}")
