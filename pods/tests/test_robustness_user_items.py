@@ -66,10 +66,12 @@ def test_word_problems_of_the_full_core_are_answered_with_worked_solutions_that_
 
 def test_items_are_left_out_whose_prompt_has_no_room_for_the_completion_of_another() -> None:
     rows = user_rows("SQUAD")
-    longest = max(len(row.prompt[-1][1]) for row in _made("SQUAD", rows=rows).records)
+    measured = [length for row in _made("SQUAD", rows=rows).records if (length := ROOMY.measure(row))]
+    longest = sorted(one.prompt for one in measured)[-2] + max(one.completion for one in measured) - 1
     data = {"kind": "ITEMS", "format": "SQUAD", "task": TASKS["SQUAD"], "artifact": "FEATURE_AMBIGUITY"}
     size = {"trainPairs": 8, "validationPairs": 2, "testPairs": 2}
     found = generate(rows, {"data": data, "seed": 101, "size": size}, ROOMY._replace(tokens_max=longest)).records
+    assert max(one.prompt for row in found if (one := ROOMY.measure(row))) < max(one.prompt for one in measured)
     for split in ("train", "validation", "test"):
         some = [ROOMY.measure(row) for row in found if row.split == split]
         assert max(one.prompt for one in some if one) + max(one.completion for one in some if one) <= longest
