@@ -7,7 +7,8 @@ generating all count.
 TRL: each cell in a new Python process of two threads, one after the other, by TRL's own trainer (LoRA) on the same rows.
 Starting Python, loading the model, building the trainer and training count; the scripts neither score nor generate.
 
-Then one step's loss of each method is taken by both trainers on the same trained blocks, moved away from the reference, and must agree to 1e-5.
+Then one step's loss of each method is taken by both trainers on the same trained blocks, moved away from
+the reference, and must agree to 1e-5.
 
 Both find the model converted to safetensors already. Run it with the Python of the pods: `.venv/bin/python bench/grid.py`.
 """
