@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { basename, join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { filesBelow, pinnedNode, projectEnv, root, runToEnd, SetupError } from "./toolbox.mjs";
 
 /** A test file that hangs is given up after this time, so that the others still have their say. */
@@ -68,6 +69,7 @@ function runNode(files, record) {
     withPostgres,
     pinnedNode,
     "--enable-source-maps",
+    `--import=${pathToFileURL(join(root, "scripts", "leave-at-once.mjs"))}`,
     "--test",
     // The default on two cores is one file at a time, and most files wait for processes more than they compute.
     `--test-concurrency=${Math.max(2, availableParallelism() - 1)}`,

@@ -305,6 +305,19 @@ describe("the checker", () => {
 });
 
 describe("the client's log", () => {
+  it("keeps the calls of one log apart from those that an earlier log wrote to the same file", () => {
+    const path = join(folder, "two-logs.jsonl");
+    for (const key of ["first", "second"]) {
+      const log = new ClientLog(path);
+      log.send({ operation: "submit", key })({ kind: "ACKNOWLEDGED", id: key });
+      log.close();
+    }
+    assert.deepEqual(
+      readClientLog(path).map(({ key }) => key),
+      ["first", "second"],
+    );
+  });
+
   it("knows what was sent though no answer came, and passes over a line that a crash cut short", () => {
     const path = join(folder, "crashed.jsonl");
     const log = new ClientLog(path);

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, writeSync } from "node:fs";
 
 /** What a client asked for. `key` is the idempotency key of calls that carry one. */
@@ -34,6 +35,8 @@ interface ReplyLine {
  */
 export class ClientLog {
   private readonly file: number;
+  /** Several logs, one after another, may write to one file: a reply must not be taken for an earlier one's. */
+  private readonly name = randomUUID();
   private sent = 0;
 
   constructor(path: string) {
@@ -43,7 +46,7 @@ export class ClientLog {
   /** Notes a request that is about to leave and gives the function that notes its outcome. */
   send(call: ClientCall): (outcome: ClientOutcome) => void {
     this.sent += 1;
-    const name = `${process.pid}-${this.sent}`;
+    const name = `${this.name}-${this.sent}`;
     this.write({ send: name, at: new Date().toISOString(), ...call });
     return (outcome) => this.write({ reply: name, at: new Date().toISOString(), outcome });
   }
