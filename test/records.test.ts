@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { linesOf } from "../src/api/dataset/lines.js";
+import { linesOf } from "../src/domain/lines.js";
 import { readChecker } from "../src/domain/checkers.js";
 import type { FieldFault } from "../src/domain/field-faults.js";
 import { parseJson, unsafeIn } from "../src/domain/json-text.js";

@@ -28,7 +28,10 @@ export interface DatasetVersion {
 }
 
 /** What is worth knowing of rows that are in order. */
-export type DatasetFindings = Pick<RecordReport, "leftOut" | "leftOutCount" | "leakage">;
+export type DatasetFindings = Pick<RecordReport, "leftOut" | "leftOutCount" | "leakage"> & {
+  /** Absent from versions that are older than notes. */
+  readonly notes?: RecordReport["notes"];
+};
 
 /** An upload that was begun; `completedAt` is set once its version stands. */
 export interface DatasetUpload {

@@ -81,6 +81,7 @@ export class ItemCheck {
       problemCount: this.#problems.count,
       leftOut: this.#leftOut.listed,
       leftOutCount: this.#leftOut.count,
+      notes: [],
       leakage: this.#problems.count === 0 ? this.#leakage.finish() : null,
     };
   }

@@ -75,6 +75,7 @@ class RecordCheck {
       problemCount: this.#problems.count,
       leftOut: [],
       leftOutCount: 0,
+      notes: [],
       leakage: this.#problems.count === 0 ? this.#leakage.finish() : null,
     };
   }

@@ -16,9 +16,11 @@ export interface RecordReport {
   readonly problems: readonly RecordProblem[];
   /** How many there are in all. */
   readonly problemCount: number;
-  /** The first 100 rows that are in order but of no use to an injection, and why. */
+  /** The first 100 rows that are in order but of no use, and why. */
   readonly leftOut: readonly RecordProblem[];
   readonly leftOutCount: number;
+  /** The first 100 things worth knowing of how the file is written, for instance a header row; none of them keeps it from use. */
+  readonly notes: readonly RecordProblem[];
   /** What training rows share with the others; null where the file has problems, and for versions that were made before this was looked at. */
   readonly leakage: Leakage | null;
 }

@@ -1,6 +1,7 @@
-import type { Dataset, DatasetUpload, DatasetVersion } from "../domain/dataset.js";
+import type { Dataset, DatasetKind, DatasetUpload, DatasetVersion } from "../domain/dataset.js";
 import { newId } from "../domain/digest.js";
 import type { RecordReport } from "../domain/upload-report.js";
+import { invalidInput } from "../errors.js";
 import { statement, type Transaction } from "./database.js";
 import { artifactTable, datasetTable, datasetUploadTable, datasetVersionTable } from "./tables.js";
 
@@ -29,15 +30,17 @@ const completeUploadRow = statement(
 const findVersion = statement(
   "datasets-find-version",
   `select v.id from dataset_version v join dataset d on d.tenant_id = v.tenant_id and d.id = v.dataset_id
-    where d.tenant_id = $1 and d.project_id = $2 and d.name = $3 and v.digest = $4`,
+    where d.tenant_id = $1 and d.project_id = $2 and d.name = $3 and v.digest = $4 and d.kind = $5`,
 );
 
-/** Notes that an upload was begun. */
+/** Notes that an upload was begun. Throws INVALID_INPUT where the project's data set of this name has rows of another kind. */
 export async function beginUpload(
   tx: Transaction,
   upload: Omit<DatasetUpload, "createdAt" | "completedAt">,
 ): Promise<void> {
   const { tenantId, id, projectId, name, kind, sizeBytes, digest } = upload;
+  const dataset = await tx.manager.findOneBy(datasetTable, { tenantId, projectId, name });
+  if (dataset !== null) checkKind(dataset, kind);
   await tx.run(insertUpload, [tenantId, id, projectId, name, kind, sizeBytes, digest]);
 }
 
@@ -69,11 +72,12 @@ export function hasFile(
 export async function completeUpload(
   tx: Transaction,
   upload: DatasetUpload,
-  { rows, leftOut, leftOutCount, leakage }: RecordReport,
+  { rows, leftOut, leftOutCount, notes, leakage }: RecordReport,
 ): Promise<DatasetVersion> {
   const { tenantId, projectId, name, kind, digest, sizeBytes } = upload;
   await tx.run(insertDataset, [tenantId, newId(), projectId, name, kind]);
   const dataset = await tx.manager.findOneByOrFail(datasetTable, { tenantId, projectId, name });
+  checkKind(dataset, kind);
   await tx.run(insertVersion, [
     tenantId,
     newId(),
@@ -81,19 +85,24 @@ export async function completeUpload(
     digest,
     rows,
     sizeBytes,
-    JSON.stringify({ leftOut, leftOutCount, leakage }),
+    JSON.stringify({ leftOut, leftOutCount, notes, leakage }),
   ]);
   await tx.run(completeUploadRow, [tenantId, upload.id]);
   return tx.manager.findOneByOrFail(datasetVersionTable, { tenantId, datasetId: dataset.id, digest });
 }
 
-/** The version with these bytes of the project's data set of this name, or null. */
+function checkKind({ name, kind }: Dataset, wanted: DatasetKind): void {
+  if (kind === wanted) return;
+  throw invalidInput(["input", "kind"], `${kind}, as the other versions of data set ${JSON.stringify(name)}`, wanted);
+}
+
+/** The version with these bytes of the project's data set of this name and kind, or null. */
 export async function versionOf(
   tx: Transaction,
-  wanted: Pick<DatasetUpload, "tenantId" | "projectId" | "name" | "digest">,
+  wanted: Pick<DatasetUpload, "tenantId" | "projectId" | "name" | "kind" | "digest">,
 ): Promise<DatasetVersion | null> {
-  const { tenantId, projectId, name, digest } = wanted;
-  const [found] = await tx.rows<{ id: string }>(findVersion, [tenantId, projectId, name, digest]);
+  const { tenantId, projectId, name, kind, digest } = wanted;
+  const [found] = await tx.rows<{ id: string }>(findVersion, [tenantId, projectId, name, digest, kind]);
   return found === undefined ? null : tx.manager.findOneBy(datasetVersionTable, { tenantId, id: found.id });
 }
 

@@ -1,10 +1,10 @@
 import type { DatasetKind } from "../../domain/dataset.js";
 import { checkItems } from "../../domain/item-check.js";
+import { linesOf } from "../../domain/lines.js";
 import { checkRecords } from "../../domain/records.js";
 import { checkSquad } from "../../domain/squad-check.js";
 import type { RecordReport } from "../../domain/upload-report.js";
 import { readGsm8k, readIfeval } from "../../domain/user-items.js";
-import { linesOf } from "./lines.js";
 
 /** Checks the bytes of an upload against the format of its kind, a line or a paragraph in memory at a time. */
 export function checkUpload(kind: DatasetKind, bytes: AsyncIterable<Uint8Array>): Promise<RecordReport> {

@@ -1,6 +1,6 @@
 import { Arg, Ctx, FieldResolver, ID, Mutation, Resolver, Root } from "type-graphql";
 import type { ArtifactStore } from "../../artifacts/store.js";
-import type { Dataset, DatasetUpload, DatasetVersion } from "../../domain/dataset.js";
+import type { Dataset, DatasetFindings, DatasetUpload, DatasetVersion } from "../../domain/dataset.js";
 import { newId } from "../../domain/digest.js";
 import { AssayError, invalidInput, notFound } from "../../errors.js";
 import { beginUpload, completeUpload, hasFile, uploadById, versionOf } from "../../store/datasets.js";
@@ -85,8 +85,9 @@ export class DatasetVersionResolver {
   /** A file with problems never becomes a version. */
   @FieldResolver()
   validation(@Root() version: DatasetVersion): DatasetValidationType {
-    const { leftOut, leftOutCount, leakage } = version.findings ?? { leftOut: [], leftOutCount: 0, leakage: null };
-    return { ok: true, rows: version.rows, problemCount: 0, problems: [], leftOut, leftOutCount, leakage };
+    const none: DatasetFindings = { leftOut: [], leftOutCount: 0, leakage: null };
+    const { leftOut, leftOutCount, leakage, notes = [] } = version.findings ?? none;
+    return { ok: true, rows: version.rows, problemCount: 0, problems: [], leftOut, leftOutCount, notes, leakage };
   }
 
   async #begin(input: BeginDatasetUploadInput, { caller, reads }: Context): Promise<Begun> {

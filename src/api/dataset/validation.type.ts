@@ -80,11 +80,20 @@ export class DatasetValidationType implements RecordReport {
   @Field(() => [DatasetProblemType], { description: "The first 100 problems." })
   readonly problems!: readonly RecordProblem[];
 
-  @Field(() => Int, { description: "How many rows are in order but of no use to an injection." })
+  @Field(() => Int, {
+    description:
+      "How many rows are in order but of no use: no injection can be made, or no query can find the document.",
+  })
   readonly leftOutCount!: number;
 
   @Field(() => [DatasetProblemType], { description: "The first 100 of them, and why." })
   readonly leftOut!: readonly RecordProblem[];
+
+  @Field(() => [DatasetProblemType], {
+    description:
+      "How the file is written, the first 100 things: a byte order mark, line ends, a header row or none, relevance codes. None of them keeps it from use.",
+  })
+  readonly notes!: readonly RecordProblem[];
 
   @Field(() => LeakageType, {
     nullable: true,

@@ -1,4 +1,4 @@
-import { LINE_BYTES_MAX, type Line } from "../../domain/records.js";
+import { LINE_BYTES_MAX, type Line } from "./records.js";
 
 const NEWLINE = 10;
 
