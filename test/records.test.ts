@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { linesOf } from "../src/domain/lines.js";
 import { readChecker } from "../src/domain/checkers.js";
 import type { FieldFault } from "../src/domain/field-faults.js";
 import { parseJson, unsafeIn } from "../src/domain/json-text.js";
+import { linesOf } from "../src/domain/lines.js";
 import { checkRecords, LINE_BYTES_MAX, ROWS_MAX } from "../src/domain/records.js";
 import type { RecordReport } from "../src/domain/upload-report.js";
 import { jsonLines, type PreferenceRow, preferenceRows } from "./support/preference-rows.js";

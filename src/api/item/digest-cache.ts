@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import type { ArtifactStore } from "../../artifacts/store.js";
 import type { Json } from "../../domain/digest.js";
+import { linesOf } from "../../domain/lines.js";
 import type { Line } from "../../domain/records.js";
 import { AssayError } from "../../errors.js";
-import { linesOf } from "../../domain/lines.js";
 
 /** A larger file is downloaded, not read through GraphQL. */
 const FILE_BYTES_MAX = 64 * 2 ** 20;
