@@ -1,4 +1,5 @@
 import { type Json, sha256 } from "./digest.js";
+import { listOf, numberIn, objectOf, textIn, truthIn } from "./json-fields.js";
 
 /** Text that was generated for an item, and how it was scored. */
 export interface Generated {
@@ -125,33 +126,4 @@ function generatedIn(value: Json | undefined): Generated | null {
 function turnOf(turn: Json): string {
   const row = objectOf(turn);
   return `${textIn(row, "role") ?? ""}: ${textIn(row, "content") ?? ""}`;
-}
-
-type Fields = { readonly [key: string]: Json | undefined };
-
-function objectOf(value: Json | undefined): Fields {
-  return value !== null && typeof value === "object" && !isList(value) ? value : {};
-}
-
-function listOf(value: Json | undefined): readonly Json[] {
-  return value !== null && typeof value === "object" && isList(value) ? value : [];
-}
-
-function isList(value: object): value is readonly Json[] {
-  return Array.isArray(value);
-}
-
-function numberIn(row: Fields, name: string): number | null {
-  const value = row[name];
-  return typeof value === "number" && Number.isFinite(value) ? value : null;
-}
-
-function textIn(row: Fields, name: string): string | null {
-  const value = row[name];
-  return typeof value === "string" ? value : null;
-}
-
-function truthIn(row: Fields, name: string): boolean | null {
-  const value = row[name];
-  return typeof value === "boolean" ? value : null;
 }
