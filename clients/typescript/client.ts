@@ -7,14 +7,14 @@ import * as documents from "./documents.js";
 import { AssayRequestError } from "./errors.js";
 import { type FollowOptions, followEvents } from "./events.js";
 import { allItems, given, type Page, type Payload, unknownExperiment } from "./payload.js";
-import { ExperimentResults } from "./results.js";
+import { RetrievalResults } from "./retrieval.js";
 import { execute, getFile, putFile } from "./transport.js";
 import type {
   Artifact,
+  DatasetKind,
   DatasetVersion,
   Experiment,
   ExperimentEvent,
-  ItemFormat,
   Model,
   ModelSource,
   RobustnessSpec,
@@ -22,7 +22,7 @@ import type {
 } from "./types.js";
 
 /** A client of one Assay service, for one API key. Every method throws AssayRequestError for what the service refuses. */
-export class AssayClient extends ExperimentResults {
+export class AssayClient extends RetrievalResults {
   /** The project that the key belongs to. */
   async project(): Promise<{ readonly id: string; readonly name: string }> {
     type Data = { viewer: { project: { id: string; name: string } } };
@@ -72,7 +72,7 @@ export class AssayClient extends ExperimentResults {
     projectId: string,
     name: string,
     file: string,
-    kind: "PREFERENCE" | ItemFormat = "PREFERENCE",
+    kind: DatasetKind = "PREFERENCE",
   ): Promise<DatasetVersion> {
     type Begun = {
       beginDatasetUpload: Payload & {

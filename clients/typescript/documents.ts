@@ -4,6 +4,8 @@ const errors = `errors {
   ... on DatasetInvalidError { validation { problems { row column message } } }
 }`;
 
+const version = "{ id digest rows validation { leftOutCount notes { row column message } } }";
+
 export const viewerDocument = "query Viewer { viewer { project { id slug name } } }";
 
 export const submitDocument = `mutation Submit($input: SubmitRobustnessInput!) {
@@ -43,11 +45,11 @@ export const registerModelDocument = `mutation RegisterModel($input: RegisterMod
 }`;
 
 export const beginUploadDocument = `mutation BeginUpload($input: BeginDatasetUploadInput!) {
-  beginDatasetUpload(input: $input) { uploadId parts { number url } existing { id digest rows } ${errors} }
+  beginDatasetUpload(input: $input) { uploadId parts { number url } existing ${version} ${errors} }
 }`;
 
 export const completeUploadDocument = `mutation CompleteUpload($input: CompleteDatasetUploadInput!) {
-  completeDatasetUpload(input: $input) { version { id digest rows } ${errors} }
+  completeDatasetUpload(input: $input) { version ${version} ${errors} }
 }`;
 
 export const experimentEventsDocument = `subscription Events($experimentId: ID!, $afterSequence: Int) {

@@ -74,4 +74,7 @@ export type ExportFormat =
   | "REPORT_MARKDOWN"
   | "REPORT_HTML"
   | "LM_EVAL_JSON"
-  | "ITEMS_EXPORT";
+  | "ITEMS_EXPORT"
+  | "TREC_RUN"
+  | "TREC_QRELS"
+  | "ENCODER";

@@ -39,6 +39,9 @@ export type SpuriousArtifact = "FEATURE_AMBIGUITY" | "DISTRIBUTIONAL_NARROWNESS"
 /** Items of a user's own over which injections are made. */
 export type ItemFormat = "GSM8K" | "IFEVAL" | "SQUAD";
 
+/** What the rows of an uploaded file are. */
+export type DatasetKind = "PREFERENCE" | ItemFormat | "CORPUS" | "QUERIES" | "QRELS" | "EXPANSIONS";
+
 /** How an experiment is ended early. */
 export type CancelMode = "GRACEFUL" | "SCORE_PARTIAL" | "IMMEDIATE";
 
@@ -215,6 +218,12 @@ export interface DatasetVersion {
   readonly id: string;
   readonly digest: string;
   readonly rows: number;
+  readonly validation: {
+    /** How many rows are in order but of no use. */
+    readonly leftOutCount: number;
+    /** How the file is written, for instance a header row; none of it keeps the file from use. */
+    readonly notes: readonly { readonly row: number; readonly column: string | null; readonly message: string }[];
+  };
 }
 
 /** The receipt of a cancel. */

@@ -2,7 +2,9 @@ import { registerEnumType } from "type-graphql";
 import { pairedTests, verdicts } from "../domain/comparison.js";
 import { datasetKinds } from "../domain/dataset.js";
 import { capabilities, eventKinds, experimentStates } from "../domain/experiment.js";
+import { distillationVerdicts } from "../domain/leaderboard.js";
 import { reusePolicies } from "../domain/options.js";
+import { retrievalSystems } from "../domain/retrieval-systems.js";
 import {
   attentions,
   claimScopes,
@@ -302,6 +304,9 @@ export const artifactKinds = [
   "LM_EVAL_JSON",
   "ITEMS_EXPORT",
   "SELECTION",
+  "TREC_RUN",
+  "TREC_QRELS",
+  "ENCODER",
   "OTHER",
 ] as const;
 export type ArtifactKind = (typeof artifactKinds)[number];
@@ -320,8 +325,12 @@ export const ArtifactKindEnum = published(artifactKinds, {
     REPORT_MARKDOWN: "The experiment's report, Markdown.",
     REPORT_HTML: "The experiment's report, one page that loads nothing.",
     LM_EVAL_JSON: "The experiment's figures in the form of lm-evaluation-harness results.",
-    ITEMS_EXPORT: "All scored items of the experiment with their cells, JSON lines.",
+    ITEMS_EXPORT:
+      "All scored items of the experiment with their cells, or all test queries with what each system made of them, JSON lines.",
     SELECTION: "The learning rates that were chosen on validation items, JSON.",
+    TREC_RUN: "The rankings of all systems as trec_eval reads them.",
+    TREC_QRELS: "The relevance judgements that were counted, as trec_eval reads them.",
+    ENCODER: "A distilled query encoder: a zipped folder that SentenceTransformer loads.",
     OTHER: "Any other file.",
   },
 });
@@ -381,6 +390,9 @@ export const exportFormats = [
   "REPORT_HTML",
   "LM_EVAL_JSON",
   "ITEMS_EXPORT",
+  "TREC_RUN",
+  "TREC_QRELS",
+  "ENCODER",
 ] as const satisfies readonly ArtifactKind[];
 export type ExportFormat = (typeof exportFormats)[number];
 
@@ -393,7 +405,12 @@ export const ExportFormatEnum = published(exportFormats, {
     REPORT_MARKDOWN: "The report as Markdown.",
     REPORT_HTML: "The report as one HTML page that loads nothing.",
     LM_EVAL_JSON: "The figures in the form of lm-evaluation-harness results.",
-    ITEMS_EXPORT: "All scored items with their cells, JSON lines.",
+    ITEMS_EXPORT:
+      "All scored items with their cells, or all test queries with what each system made of them, JSON lines.",
+    TREC_RUN: "The rankings of all systems as trec_eval reads them.",
+    TREC_QRELS: "The relevance judgements that were counted, as trec_eval reads them.",
+    ENCODER:
+      "A distilled query encoder: a zipped folder that SentenceTransformer loads. Without a run, the one of SOFTQE with the lowest fold and seed.",
   },
 });
 
@@ -477,5 +494,37 @@ export const ErrorCodeEnum = published(userErrorCodes, {
     MODEL_UNSAFE: "The model folder holds something that could run code, or is not safetensors.",
     UNSUPPORTED_COMBINATION: "Each value is valid, but not together.",
     CLAIM_UNSUPPORTED: "Too few seeds for any outcome to support the claim.",
+  },
+});
+
+export const RetrievalSystemEnum = published(retrievalSystems, {
+  name: "RetrievalSystem",
+  description: "A way to find documents for a query.",
+  values: {
+    BM25: "Words, without any training.",
+    BM25_EXPANDED: "BM25 with the expansion behind the query, which is repeated five times.",
+    BASE: "The encoder as it came.",
+    BASE_EXPANDED: "The encoder as it came, reading the expansion too: what distillation is to reach without it.",
+    VECTOR_PRF: "The base encoder's vector moved towards the first documents that it finds.",
+    RRF: "The rankings of BM25 and of SOFTQE, fused by reciprocal rank.",
+    RIDGE: "A linear map of the base encoder's vectors towards the expanded ones, in closed form.",
+    RIDGE_SHUFFLED: "The same map towards the expansions of other queries.",
+    SOFTQE: "The query encoder trained towards the vectors of expanded queries alone.",
+    SOFTQE_MIXED: "The same with a contrastive term beside it.",
+    CONTRASTIVE: "The same training with the contrastive term alone: what labels buy without an expansion.",
+    SHUFFLED: "The same training towards the expansions of other topics: what drift alone does.",
+  },
+});
+
+export const DistillationVerdictEnum = published(distillationVerdicts, {
+  name: "DistillationVerdict",
+  description: "Whether the query encoder learned what expansions know.",
+  values: {
+    HELPED: "SoftQE is above the base encoder, above contrastive training and above the shuffled teacher, after Holm.",
+    NOT_ATTRIBUTABLE: "SoftQE is above the base encoder, but not above both others: the gain may be theirs.",
+    NO_DIFFERENCE_SHOWN: "No difference to the base encoder was shown at this size.",
+    WORSE: "SoftQE is below the base encoder.",
+    GATE_CLOSED: "Nothing was distilled: the expanded teacher was not shown to beat the base encoder on dev queries.",
+    NOT_TESTED: "A row of the confirmatory family is missing.",
   },
 });

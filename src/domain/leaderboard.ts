@@ -1,4 +1,3 @@
-import { verdicts } from "./comparison.js";
 import type { RankedDocument, Receipt } from "./receipts.js";
 
 /** What a report says of distillation; `pods/assay_pods/retrieval` decides. */
@@ -11,9 +10,6 @@ export const distillationVerdicts = [
   "NOT_TESTED",
 ] as const;
 export type DistillationVerdict = (typeof distillationVerdicts)[number];
-
-/** What a confirmatory test shows of its first system against the second. */
-export const testVerdicts = verdicts;
 
 /** A document that one of two systems has among its first. */
 export interface Move {

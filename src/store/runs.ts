@@ -92,6 +92,19 @@ export async function listArtifacts(
   return pageOf(await tx.rows<RunFile>(wanted, [experimentId, from, limit + 1]), request);
 }
 
+const encoders = statement(
+  "experiment-encoder",
+  `select ${FILE_COLUMNS} from ${FILE_TABLES}
+   where r.experiment_id = $1 and f.kind = 'ENCODER' and r.state = 'SUCCEEDED' and r.superseded_by is null
+   order by (r.cell ->> 'system' = 'SOFTQE') desc nulls last, r.position limit 1`,
+);
+
+/** The distilled encoder that stands for an experiment: the first of SOFTQE in the order of its plan, else of any other; null without one. */
+export async function encoderOf(tx: Transaction, experimentId: string): Promise<RunFile | null> {
+  const [file] = await tx.rows<RunFile>(encoders, [experimentId]);
+  return file ?? null;
+}
+
 /** The file with this id, or null when the tenant has none. */
 export async function findArtifact(tx: Transaction, id: string): Promise<RunFile | null> {
   const [row] = await tx.rows<RunFile>(fileById, [id]);

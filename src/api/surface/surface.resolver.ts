@@ -1,17 +1,16 @@
 import { Arg, Ctx, FieldResolver, Mutation, Resolver, Root } from "type-graphql";
 import type { ArtifactStore } from "../../artifacts/store.js";
 import type { Experiment } from "../../domain/experiment.js";
-import { experimentState } from "../../domain/experiment.js";
-import { AssayError, notFound } from "../../errors.js";
+import { AssayError } from "../../errors.js";
 import type { RunFile } from "../../store/runs.js";
 import type { Context } from "../context.js";
-import { exportFormats } from "../enums.js";
 import { RobustnessExperimentType } from "../experiment/experiment.type.js";
-import { inputArgument, keyIn } from "../ids.js";
+import { inputArgument } from "../ids.js";
 import { DigestCache, jsonDocumentOf } from "../item/digest-cache.js";
 import { type Answer, answered, demand } from "../present.js";
 import { fieldOf, textOf } from "../run/json.js";
 import { ExportExperimentInput, ExportExperimentPayload } from "./export.input.js";
+import { exported } from "./export.js";
 import { REPORT_SCHEMA, type ReadReport, readReport } from "./read-surface.js";
 import { type RobustnessPointType, RobustnessSurfaceType } from "./surface.type.js";
 
@@ -41,7 +40,8 @@ export class SurfaceResolver {
   }
 
   @Mutation(() => ExportExperimentPayload, {
-    description: "Where an experiment's report can be downloaded in another form. Needs the scope READ.",
+    description:
+      "Where an experiment's report can be downloaded in another form, or its distilled encoder. Needs the scope READ.",
   })
   exportExperiment(
     @Arg("input", () => ExportExperimentInput, inputArgument) input: ExportExperimentInput,
@@ -77,30 +77,4 @@ function withModel(surface: RobustnessSurfaceType, model: object | null): Robust
     degradations: surface.degradations.map(cellOf),
     missingCells: surface.missingCells.map(cellOf),
   };
-}
-
-async function exported({ experimentId, format }: ExportExperimentInput, { reads }: Context): Promise<RunFile> {
-  const key = keyIn(experimentId, "Experiment");
-  const experiment = key === null ? null : await reads.experiment(key);
-  if (experiment === null) throw notFound(["input", "experimentId"], "experiment", experimentId);
-  const files = await reads.reportFiles(experiment.id);
-  if (files === null) {
-    const { counts, ...completeness } = await reads.tally(experiment.id);
-    const currentState = experimentState(experiment, counts, completeness);
-    throw new AssayError(
-      "STATE_CONFLICT",
-      `input.experimentId: wanted an experiment with a report, but it is ${currentState} and has none`,
-      {
-        path: ["input", "experimentId"],
-        detail: { currentState, allowedFrom: ["SUCCEEDED", "PARTIAL"] },
-      },
-    );
-  }
-  const file = files.find(({ kind }) => kind === format);
-  if (file !== undefined) return file;
-  const supported = exportFormats.filter((known) => files.some(({ kind }) => kind === known));
-  throw new AssayError("UNSUPPORTED_COMBINATION", `input.format: its report was not written as ${format}`, {
-    path: ["input", "format"],
-    detail: { supported },
-  });
 }
