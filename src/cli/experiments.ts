@@ -1,10 +1,10 @@
 import { resolve } from "node:path";
 import { AssayClient } from "../../clients/typescript/index.js";
 import { AssayError } from "../errors.js";
+import { toTheEnd } from "./ending.js";
 import { dataFolder, flagsIn } from "./flags.js";
 import { printReport, sayFailures, writeReport } from "./follow.js";
 import { withService } from "./interruptible.js";
-import { toTheEnd } from "./robustness.js";
 
 /** An experiment that a command is about. */
 export interface ExperimentOptions {
@@ -24,7 +24,8 @@ command, not the experiment. Exit code 0 only with a complete report.
 /** What `assay report --help` prints. */
 export const reportUsage = `Usage: assay report ID [--out FOLDER]
 
-Prints the report of an experiment; with --out writes every file of it: text, JSON, Markdown, HTML, lm-eval results and items.
+Prints the report of an experiment; with --out writes every file of it: text, JSON, Markdown, HTML and, by what it is
+about, lm-eval results and items, or TREC files, receipts of queries and the distilled encoder as student.zip.
 `;
 
 const flags = { out: { type: "string" }, help: { type: "boolean", short: "h" } } as const;

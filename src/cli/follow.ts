@@ -21,6 +21,8 @@ const reportKinds = new Set([
   "REPORT_HTML",
   "LM_EVAL_JSON",
   "ITEMS_EXPORT",
+  "TREC_RUN",
+  "TREC_QRELS",
 ]);
 
 /** Shows progress until the experiment has ended or the person has had enough. */
@@ -68,9 +70,11 @@ export async function writeJson(client: AssayClient, experiment: Experiment, fil
 export async function writeReport(client: AssayClient, experiment: Experiment, folder: string): Promise<string[]> {
   reportFile(experiment, "REPORT_JSON");
   await mkdir(folder, { recursive: true });
-  const files = new Map(
-    experiment.artifacts.filter(({ kind }) => reportKinds.has(kind)).map((artifact) => [artifact.name, artifact]),
-  );
+  const ofReport = experiment.artifacts.filter(({ kind }) => reportKinds.has(kind));
+  // Every student is called alike; the service knows which of them stands for the experiment.
+  const distilled = experiment.artifacts.some(({ kind }) => kind === "ENCODER");
+  const encoder = distilled ? [await client.exportExperiment(experiment.id, "ENCODER")] : [];
+  const files = new Map([...ofReport, ...encoder].map((artifact) => [artifact.name, artifact]));
   for (const [name, artifact] of files) {
     if (!/^[\w.-]+$/.test(name)) throw new AssayError("INTERNAL", `wanted a plain file name, but got ${name}`);
     await client.downloadArtifact(artifact, join(folder, name));

@@ -1,12 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { basename, resolve } from "node:path";
 import { AssayClient, type ModelSource, type RobustnessSpec } from "../../clients/typescript/index.js";
+import { detached, toTheEnd } from "./ending.js";
 import { choice, dataFolder, flagsIn, integer } from "./flags.js";
-import { follow, isOver, printReport, sayFailures, writeReport } from "./follow.js";
 import { withService } from "./interruptible.js";
 import { modelSource, packagedModel, registered } from "./models.js";
 import type { Screen } from "./screen.js";
-import type { Service } from "./service.js";
 
 /** What `assay robustness` was asked for. */
 export interface RobustnessOptions {
@@ -95,43 +94,12 @@ export function robustness(options: RobustnessOptions): Promise<number> {
     const client = new AssayClient(service);
     const { id } = await client.submitRobustnessExperiment(await specFor(client, options, screen), randomUUID());
     if (options.detach) {
-      detached(id, service, { options, screen });
+      detached(id, service, { dataDir: options.dataDir, screen });
       return 0;
     }
     screen.say(`Submitted experiment ${id}; GraphiQL: ${service.url}/`);
     return await toTheEnd(client, id, { screen, signal, ...options });
   });
-}
-
-/** The id goes to standard output, so that a script can take it. */
-function detached(
-  id: string,
-  service: Service,
-  { options, screen }: { options: RobustnessOptions; screen: Screen },
-): void {
-  service.leave();
-  process.stdout.write(`${id}\n`);
-  const left = service.isOurs ? `The service goes on at ${service.url}/ with the data folder ${options.dataDir}. ` : "";
-  screen.say(`${left}"assay watch ${id}" follows it; "assay report ${id} --out FOLDER" writes its report.`);
-}
-
-/** How an experiment is followed to its end. */
-export interface EndSetting {
-  readonly screen: Screen;
-  readonly signal: AbortSignal;
-  readonly out?: string;
-}
-
-/** Follows an experiment, prints its report and writes its files. Gives 0 only for a complete report, 130 when interrupted. */
-export async function toTheEnd(client: AssayClient, id: string, { screen, signal, out }: EndSetting): Promise<number> {
-  await follow(client, id, { screen, signal });
-  const experiment = await client.experiment(id);
-  if (!isOver(experiment.state)) return 130;
-  screen.clear();
-  sayFailures(experiment, screen);
-  await printReport(client, experiment);
-  if (out !== undefined) screen.say(`Written to ${out}: ${(await writeReport(client, experiment, out)).join(", ")}`);
-  return experiment.state === "SUCCEEDED" ? 0 : 1;
 }
 
 async function specFor(client: AssayClient, options: RobustnessOptions, screen: Screen): Promise<RobustnessSpec> {
