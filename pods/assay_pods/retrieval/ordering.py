@@ -54,3 +54,21 @@ def check_finite(scores: np.ndarray, ids: Sequence[str]) -> None:
     if len(wrong) > 0:
         first, others = int(wrong[0]), len(wrong) - 1
         raise BadInputError("SCORES_NOT_FINITE", f"wanted finite scores, got {scores[first]} for {ids[first]!r} and {others} others")
+
+
+def room_for(k: int, own_ids: Sequence[str] | None) -> int:
+    """How many documents to look for when k are wanted and each query's own one may have to go."""
+    return k if own_ids is None else k + 1
+
+
+def without_own(rankings: Sequence[list[Pair]], k: int, own_ids: Sequence[str] | None) -> list[list[Pair]]:
+    """Leaves out of each ranking the document that has the query's own id, and cuts it to k; every search ends here.
+
+    Args:
+        rankings: One a query, in the one order.
+        k: How many are kept.
+        own_ids: The queries' ids, or None where a document with a query's id is a document like any other.
+    """
+    if own_ids is None:
+        return [ranking[:k] for ranking in rankings]
+    return [[pair for pair in ranking if pair[0] != own][:k] for ranking, own in zip(rankings, own_ids, strict=True)]
