@@ -44,7 +44,10 @@ function published<T extends string>(values: readonly T[], words: EnumWords<T>):
 export const CapabilityEnum = published(capabilities, {
   name: "Capability",
   description: "What an experiment is about.",
-  values: { ROBUSTNESS: "Which tuning method keeps working when training data carries a spurious correlation." },
+  values: {
+    ROBUSTNESS: "Which tuning method keeps working when training data carries a spurious correlation.",
+    RETRIEVAL: "Whether a query encoder can learn what query expansion knows.",
+  },
 });
 
 export const ExperimentStateEnum = published(experimentStates, {
@@ -275,6 +278,10 @@ export const DatasetKindEnum = published(datasetKinds, {
     IFEVAL:
       "Prompts with verifiable instructions, JSON lines in the form of IFEval: `key`, `prompt`, `instruction_id_list`, `kwargs`.",
     SQUAD: "Questions on paragraphs, one JSON document in the form of SQuAD 1.1 or 2.0.",
+    CORPUS: "Documents to be found: JSON lines in BEIR's form, TREC SGML, or tab-separated as MS MARCO's.",
+    QUERIES: "Queries: JSON lines in BEIR's form, TREC topics, or tab-separated.",
+    QRELS: "Which document is how relevant to which query: BEIR's three columns, TREC's four, or JSON lines.",
+    EXPANSIONS: "Texts that expand queries, JSON lines: ours, or query2doc's.",
   },
 });
 

@@ -18,6 +18,7 @@ import { CompareResolver } from "./item/compare.resolver.js";
 import { FlipResolver, FlipsResolver } from "./item/flips.js";
 import { ItemResultResolver, ItemsOfRunResolver } from "./item/item.resolver.js";
 import { RunItems } from "./item/run-items.js";
+import { LeaderboardResolver, RankingDiffResolver } from "./leaderboard/leaderboard.resolver.js";
 import { ModelResolver } from "./model/model.resolver.js";
 import { NodeResolver } from "./node/node.resolver.js";
 import { demand, located } from "./present.js";
@@ -60,9 +61,11 @@ export function makeSchema(parts: SchemaParts): Promise<GraphQLSchema> {
       FlipsResolver,
       ItemResultResolver,
       ItemsOfRunResolver,
+      LeaderboardResolver,
       ModelResolver,
       NodeResolver,
       ProjectResolver,
+      RankingDiffResolver,
       RobustnessResolver,
       RunEventResolver,
       RunResolver,
@@ -98,9 +101,11 @@ function resolversOf(parts: SchemaParts): ReadonlyMap<unknown, object> {
     [FlipsResolver, new FlipsResolver(items)],
     [ItemResultResolver, new ItemResultResolver(items)],
     [ItemsOfRunResolver, new ItemsOfRunResolver(items)],
+    [LeaderboardResolver, new LeaderboardResolver(parts.artifacts)],
     [ModelResolver, new ModelResolver(parts.allowLocalModels)],
     [NodeResolver, new NodeResolver(items)],
     [ProjectResolver, new ProjectResolver()],
+    [RankingDiffResolver, new RankingDiffResolver()],
     [RobustnessResolver, new RobustnessResolver(parts.submitter, parts.codeDigests)],
     [RunEventResolver, new RunEventResolver()],
     [RunResolver, new RunResolver()],

@@ -1,7 +1,16 @@
 import type { RecordReport } from "./upload-report.js";
 
 /** What the rows of a data set are. */
-export const datasetKinds = ["PREFERENCE", "GSM8K", "IFEVAL", "SQUAD"] as const;
+export const datasetKinds = [
+  "PREFERENCE",
+  "GSM8K",
+  "IFEVAL",
+  "SQUAD",
+  "CORPUS",
+  "QUERIES",
+  "QRELS",
+  "EXPANSIONS",
+] as const;
 export type DatasetKind = (typeof datasetKinds)[number];
 
 /** A named series of versions. */

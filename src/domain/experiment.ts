@@ -2,7 +2,7 @@ import type { Json } from "./digest.js";
 import type { CancelMode, PlannedRun, RunState } from "./run.js";
 
 /** What an experiment is about. */
-export const capabilities = ["ROBUSTNESS"] as const;
+export const capabilities = ["ROBUSTNESS", "RETRIEVAL"] as const;
 export type Capability = (typeof capabilities)[number];
 
 /** What was submitted: one capability, one grid. */

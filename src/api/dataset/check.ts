@@ -2,6 +2,7 @@ import type { DatasetKind } from "../../domain/dataset.js";
 import { checkItems } from "../../domain/item-check.js";
 import { linesOf } from "../../domain/lines.js";
 import { checkRecords } from "../../domain/records.js";
+import { checkCollection } from "../../domain/retrieval-check.js";
 import { checkSquad } from "../../domain/squad-check.js";
 import type { RecordReport } from "../../domain/upload-report.js";
 import { readGsm8k, readIfeval } from "../../domain/user-items.js";
@@ -17,6 +18,11 @@ export function checkUpload(kind: DatasetKind, bytes: AsyncIterable<Uint8Array>)
       return checkItems(linesOf(bytes), readIfeval);
     case "SQUAD":
       return checkSquad(bytes);
+    case "CORPUS":
+    case "QUERIES":
+    case "QRELS":
+    case "EXPANSIONS":
+      return checkCollection(kind, bytes);
     default:
       return kind satisfies never;
   }

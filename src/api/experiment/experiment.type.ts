@@ -139,7 +139,17 @@ export class RobustnessExperimentType extends ExperimentType {
   readonly grid!: RobustnessGridType;
 }
 
+@ObjectType("RetrievalExperiment", {
+  implements: ExperimentType,
+  description:
+    "Whether a query encoder can learn what query expansion knows, against everything one would pick instead.",
+})
+export class RetrievalExperimentType extends ExperimentType {}
+
 /** The published type of each capability's experiments. */
-export const experimentTypenames: Readonly<Record<Capability, string>> = { ROBUSTNESS: "RobustnessExperiment" };
+export const experimentTypenames: Readonly<Record<Capability, string>> = {
+  ROBUSTNESS: "RobustnessExperiment",
+  RETRIEVAL: "RetrievalExperiment",
+};
 
 export const ExperimentConnection = connectionType("Experiment", () => ExperimentType);
