@@ -1,6 +1,7 @@
 """BM25 over a collection in memory, by bm25s: Lucene's formula, words in lower case without English stop words, no stemmer."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import bm25s
 
@@ -60,4 +61,5 @@ def expanded(query: str, expansions: Sequence[str]) -> str:
 def _words(texts: Sequence[str]) -> list[list[str]]:
     if not texts:
         return []
-    return bm25s.tokenize(list(texts), stopwords="en", return_ids=False, show_progress=False)
+    found: Any = bm25s.tokenize(list(texts), stopwords="en", return_ids=False, show_progress=False)
+    return found

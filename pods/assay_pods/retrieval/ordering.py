@@ -22,7 +22,7 @@ def ranked(ids: Sequence[str], scores: ArrayLike, k: int) -> list[Pair]:
     Raises:
         BadInputError: SCORES_NOT_FINITE, when a score is NaN or infinite.
     """
-    values = np.asarray(scores)
+    values: np.ndarray = np.asarray(scores)
     check_finite(values, ids)
     if k <= 0:
         return []
@@ -31,7 +31,7 @@ def ranked(ids: Sequence[str], scores: ArrayLike, k: int) -> list[Pair]:
         # Whoever ties with the last one that fits is looked at too: which of them fits, the ids say.
         last = np.partition(values, len(values) - k)[len(values) - k]
         places = np.flatnonzero(values >= last)
-    return ordered((ids[place], float(values[place])) for place in places)[:k]
+    return ordered((ids[place], float(values[place])) for place in places.tolist())[:k]
 
 
 def ordered(pairs: Iterable[Pair]) -> list[Pair]:

@@ -1,4 +1,4 @@
-"""Exact search by inner product over shards of vectors that stay on the disk: a block at a time, in memory that does not grow with the collection."""
+"""Exact search by inner product over shards of vectors that stay on the disk: a block at a time, in memory that does not grow with them."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -70,7 +70,7 @@ class Shards:
         begin = 0
         for shard in self.shards:
             for start in range(0, len(shard.ids), rows):
-                block = np.asarray(shard.vectors[start : start + rows], dtype=np.float32)
+                block = np.array(shard.vectors[start : start + rows], dtype=np.float32)
                 yield block, self._rank[begin + start : begin + start + len(block)]
             begin += len(shard.ids)
 
