@@ -1,4 +1,4 @@
-"""Whether one system finds more than another: sign flips over queries, the paired t-test beside, and Holm's correction over what was declared."""
+"""Whether one system finds more than another: sign flips over queries, the paired t-test beside, Holm over what was declared."""
 
 import itertools
 import math
