@@ -18,7 +18,8 @@ def words(texts):
 def test_planted_queries_and_documents_share_no_word_and_the_dictionary_joins_them():
     made = collections.make(FULL)
     documents = words(document.text for document in made.documents)
-    assert len(made.documents) == 2000
+    assert sum(document.id.startswith("decoy") for document in made.documents) == 200
+    assert len(made.documents) == 2200
     assert len(made.queries) == 1600
     assert words(query.text for query in made.queries) & documents == set()
     topic_words = {tuple(sorted(words([made.expansions[query.id]]) & documents)) for query in made.queries}

@@ -3,6 +3,9 @@
 It shows that the machinery works; it says nothing about whether distillation helps on real text. Names are invented, so no encoder knows
 them. BM25 finds nothing, because queries and documents have no word in common. The dictionary's text finds everything. A student that
 learnt the dictionary from some phrasings of a topic finds it by other phrasings, and cannot know the name of a topic that it never met.
+
+Decoys are documents about further invented names, relevant to nothing. To an encoder that knows no name they are the nearest texts, so
+that base finds nothing instead of a little by chance, and losing that little is not taken for an effect of training.
 """
 
 import random
@@ -47,6 +50,9 @@ _ONSETS = ["b", "d", "f", "g", "k", "l", "m", "n", "p", "r", "s", "t", "v", "z",
 _NUCLEI = ["a", "e", "i", "o", "u", "ai", "ou"]
 _CODAS = ["b", "g", "k", "l", "m", "n", "p", "r", "sh", "t", "x", "z"]
 _LIMITS = {"topics": (2, 100), "unseenTopics": (0, 98), "phrasings": (2, len(PHRASINGS)), "documentsPerTopic": (1, 200)}
+_DECOY_NAMES = 40
+_DECOYS_PER_TOPIC = 2
+"""As many as fill the first ten of every query and more."""
 
 
 def generate(collection: Mapping[str, Any]) -> Collection:
@@ -63,12 +69,12 @@ def generate(collection: Mapping[str, Any]) -> Collection:
     draw = stream(collection["seed"], "planted collection")
     seen, total = collection["topics"], collection["topics"] + collection["unseenTopics"]
     topics = draw.sample(_topics(), total)
-    names = _invent(draw, total)
+    names = _invent(draw, total + _DECOY_NAMES)
     made = Collection([], [], {}, notes={"topics": seen, "unseenTopics": total - seen})
-    for place, (words, name) in enumerate(zip(topics, names, strict=True)):
+    for place, (words, name) in enumerate(zip(topics, names[:total], strict=True)):
         documents = _documents(draw, words, f"d{place:03d}", collection["documentsPerTopic"])
         made.documents.extend(documents)
-        expansion = f"{name} means {words[0]}: {', '.join(words[1:])}."
+        expansion = f"{words[0]}: {', '.join(words[1:])}."
         for number, phrasing in enumerate(draw.sample(PHRASINGS, collection["phrasings"])):
             query_id = f"q{place:03d}-{number:02d}"
             unseen = place >= seen
@@ -76,6 +82,7 @@ def generate(collection: Mapping[str, Any]) -> Collection:
             made.qrels[query_id] = {document.id: 1 for document in documents}
             made.expansions[query_id] = expansion
             made.together[query_id] = name if unseen else query_id
+    made.documents.extend(_documents(draw, names[total:], "decoy", _DECOYS_PER_TOPIC * total))
     draw.shuffle(made.documents)
     return made
 
