@@ -67,7 +67,7 @@ interface Found {
 }
 
 /** One line of `queries.jsonl`. */
-export function receipt(query: string, group: string, found: Readonly<Record<string, Found>>): object {
+export function receipt(query: string, group: string, found: Readonly<Record<string, Found>>): Record<string, unknown> {
   const base = found["BASE"]?.ndcg ?? 0;
   const entries = Object.entries(found);
   const figures = (ndcg: number): object => ({

@@ -194,7 +194,7 @@ export class StubPod {
   private refusalOf({ runId, epoch, spec, specSha256, capability }: StartRunRequest): [status, string] | null {
     if (epoch < (this.highest.get(runId) ?? 0)) return [status.ABORTED, "a higher epoch was seen"];
     if (sha256(spec) !== specSha256) return [status.INVALID_ARGUMENT, "the spec does not match its digest"];
-    if (capability !== "robustness") return [status.INVALID_ARGUMENT, "unknown capability"];
+    if (!["robustness", "retrieval"].includes(capability)) return [status.INVALID_ARGUMENT, "unknown capability"];
     if (this.refusing || this.busy >= this.options.slots) return [status.RESOURCE_EXHAUSTED, "no slot is free"];
     return null;
   }

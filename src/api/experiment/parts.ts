@@ -1,12 +1,15 @@
+import type { DatasetKind } from "../../domain/dataset.js";
 import { newId } from "../../domain/digest.js";
 import type { Model } from "../../domain/model.js";
 import type { PlanContext } from "../../domain/robustness-specs.js";
-import { type AssayError, notFound } from "../../errors.js";
+import { type AssayError, invalidInput, notFound } from "../../errors.js";
 import type { Context } from "../context.js";
 import { keyIn } from "../ids.js";
 import type { RobustnessInput } from "./robustness.input.js";
 
 const MODELS_MAX = 1_000;
+/** What a robustness experiment can be made over. */
+const robustnessKinds: readonly DatasetKind[] = ["PREFERENCE", "GSM8K", "IFEVAL", "SQUAD"];
 
 /** What a request names by id, and what is wrong with that. */
 export interface Parts {
@@ -45,6 +48,10 @@ export class PartsFinder {
     }
     const dataset = version === null ? null : await reads.dataset(version.datasetId);
     const datasetKind = dataset?.kind ?? null;
+    if (datasetKind !== null && !robustnessKinds.includes(datasetKind)) {
+      const wanted = `a version of a data set of kind ${robustnessKinds.join(", ")}`;
+      faults.push(invalidInput([...root, "datasetVersionId"], wanted, datasetKind));
+    }
     if (faults.length > 0 || model === null) return { faults, found: null, datasetKind };
     const found = { model, datasetDigest: version?.digest ?? null, codeDigest: this.#codeDigest, newId };
     return { faults, found, datasetKind };

@@ -88,13 +88,13 @@ export class LeaderboardResolver {
     @Root() experiment: Experiment,
     @Arg("baseline", () => RetrievalRowInput, baselineArgument) baseline: RetrievalRowInput,
     @Arg("candidate", () => RetrievalRowInput, candidateArgument) candidate: RetrievalRowInput,
-    @Arg("query", () => String, queryArgument) query: string | null,
+    @Arg("query", () => String, queryArgument) query: string | null | undefined,
     @Ctx() { reads }: Context,
   ): Promise<DiffOfRows | null> {
     const all = await this.#receiptsOf(experiment, reads);
     if (all.length === 0) return null;
     const [mine, theirs] = [rowIn(all, baseline, "baseline"), rowIn(all, candidate, "candidate")];
-    const wanted = query === null ? all : all.filter((receipt) => receipt.query === query);
+    const wanted = query == null ? all : all.filter((receipt) => receipt.query === query);
     if (wanted.length === 0) throw invalidInput(["query"], "the id of a test query", query);
     const keys = { baseline: systemKey(mine), candidate: systemKey(theirs) };
     return diffOf(rankingDiffs(wanted, keys), { baseline: mine, candidate: theirs });
