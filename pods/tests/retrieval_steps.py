@@ -19,6 +19,7 @@ def spec(step, **changes):
         "split": HASH,
         "relevance": {"gains": None},
         "expansion": {"kind": "PLANTED"},
+        "dropIdenticalIds": False,
         "threads": 1,
         "seed": 1,
     } | changes

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from assay_pods.common.context import BadInputError, RunContext
 from assay_pods.retrieval import collections, inputs
-from assay_pods.retrieval.expansion import relevant_document
+from assay_pods.retrieval.expansion import prf, relevant_document
 from assay_pods.retrieval.files import Expansion, Qrels, Query
 
 __all__ = ["SOURCES", "Found"]
@@ -42,9 +42,15 @@ def _relevant_document(context: RunContext, queries: list[Query], qrels: Qrels) 
     return Found(relevant_document.expansions(context.inputs["corpus"], queries, qrels), {})
 
 
+def _prf(context: RunContext, queries: list[Query], _qrels: Qrels) -> Found:
+    spec = {**context.spec["expansion"], "dropIdenticalIds": context.spec["dropIdenticalIds"]}
+    return Found(prf.expansions(context.inputs["corpus"], queries, spec), {})
+
+
 SOURCES: dict[str, Callable[[RunContext, list[Query], Qrels], Found]] = {
     "PLANTED": _planted,
     "UPLOADED": _uploaded,
+    "PRF": _prf,
     "RELEVANT_DOCUMENT": _relevant_document,
 }
 """Kind of the spec's expansion to what makes it."""
