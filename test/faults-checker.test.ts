@@ -141,7 +141,7 @@ const plants: Readonly<Record<string, string>> = {
   "terminal_at is set if, and only if, the state is terminal": `update run set terminal_at = null where id = ${succeeded}`,
   "live runs, and no others, have a lease": `update run set lease_until = now() where id = ${succeeded}`,
   "an attempt has at most one line of usage of a kind": `alter table usage drop constraint usage_pkey; insert into usage select * from usage`,
-  "an attempt that succeeded has each kind of usage; one that no pod worked on has none; no amount is negative": `delete from usage where run_id = ${succeeded} and kind = 'CPU_SECONDS'`,
+  "an attempt that succeeded has each kind of seconds; one that no pod worked on has none; no amount is negative": `delete from usage where run_id = ${succeeded} and kind = 'CPU_SECONDS'`,
   "what an attempt reserved is settled or released once it has ended, to the last second, and not before": `delete from ledger where run_id = ${succeeded} and kind = 'SETTLE'`,
   "reserved - released = settled for every experiment that has ended": `
     update ledger set amount = amount + 3 where run_id = ${succeeded} and kind = 'RELEASE'`,

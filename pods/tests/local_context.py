@@ -58,6 +58,7 @@ class LocalContext:
         self.stages: list[tuple[str, int, int]] = []
         self.lines: list[tuple[str, str]] = []
         self.metrics: list[tuple[str, float, int]] = []
+        self.answers: list[tuple[int, int]] = []
         self.saved: dict[str, tuple[str, Path]] = {}
         self._cancel_after = cancel_after
         self._wishes = training or Wishes()
@@ -97,6 +98,9 @@ class LocalContext:
 
     def metric(self, name: str, value: float, step: int) -> None:
         self.metrics.append((name, value, step))
+
+    def count_answer(self, prompt_tokens: int, completion_tokens: int) -> None:
+        self.answers.append((prompt_tokens, completion_tokens))
 
     def save(self, name: str, kind: str, path: Path) -> None:
         target = self.artifacts_dir / name

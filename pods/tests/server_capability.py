@@ -65,6 +65,14 @@ def checkpoint_bytes(spec_sha256: str, step: int) -> bytes:
     return struct.pack("<Q", len(header)) + header
 
 
+def _ask(context: RunContext) -> dict:
+    """Asks a model twice and then works on until it is stopped."""
+    context.count_answer(100, 20)
+    context.count_answer(50, 7)
+    context.log("asked")
+    return _hang(context) if context.spec["hang"] else {}
+
+
 def _prepare(context: RunContext) -> dict:
     """Moves on in a stage that keeps no checkpoints until it is stopped."""
     pause = threading.Event()
@@ -161,6 +169,7 @@ def _facts(context: RunContext) -> dict:
 
 _STEPS = {
     "echo": _echo,
+    "ask": _ask,
     "work": _work,
     "train": _train,
     "prepare": _prepare,

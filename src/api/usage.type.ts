@@ -23,6 +23,15 @@ export class UsageType {
   @Field(() => Float, { description: "Seconds of a GPU." })
   readonly gpuSeconds!: number;
 
+  @Field(() => Float, { description: "Tokens that language models read, asked for expansions." })
+  readonly promptTokens!: number;
+
+  @Field(() => Float, { description: "Tokens that language models wrote." })
+  readonly completionTokens!: number;
+
+  @Field(() => Float, { description: "Answers of language models; several to one query count as often." })
+  readonly queries!: number;
+
   @Field(() => SecondsSavedType, {
     description: "What the runs that were answered from earlier ones would have used: as much as those did.",
   })

@@ -23,7 +23,7 @@ import {
 } from "../gen/assay/pod/v1/run.js";
 import type { Checkpoint, ResumePoint } from "../store/checkpoints.js";
 import type { Lease, ResolvedInput } from "../store/claims.js";
-import type { MadeFile, UsedSeconds } from "../store/endings.js";
+import type { MadeFile, Used } from "../store/endings.js";
 
 /**
  * Why a call to a pod failed. GONE: nobody listens at its address. UNREACHABLE: no answer, which says nothing about the pod.
@@ -93,8 +93,8 @@ export type PodEvent = { readonly sequence: number } & (
   | { readonly kind: "ARTIFACT"; readonly file: MadeFile }
   | { readonly kind: "GRANT_REQUEST"; readonly file: Omit<MadeFile, "kind"> }
   | { readonly kind: "CHECKPOINT"; readonly checkpoint: Checkpoint }
-  | { readonly kind: "DONE"; readonly outcome: PodOutcome; readonly used: UsedSeconds }
-  /** An event of a newer pod. */
+  | { readonly kind: "DONE"; readonly outcome: PodOutcome; readonly used: Used }
+  /** An event of a newer pod, or none for a dispatcher. */
   | { readonly kind: "UNKNOWN" }
 );
 
@@ -322,7 +322,8 @@ function translate(event: NonNullable<WatchRunResponse["event"]>): PodEvent {
       return { sequence, kind: "CHECKPOINT", checkpoint: { step: Number(step), sha256, sizeBytes: Number(sizeBytes) } };
     }
     case "done":
-      return { sequence, kind: "DONE", outcome: outcomeOf(body.value), used: usedSeconds(body.value) };
+      return { sequence, kind: "DONE", outcome: outcomeOf(body.value), used: usedBy(body.value) };
+    case "modelCalls": // said within a pod, which sums them up in its last word
     case undefined:
       return { sequence, kind: "UNKNOWN" };
     default:
@@ -360,10 +361,20 @@ function outcomeOf({ outcome }: Done): PodOutcome {
 }
 
 /** A pod's figures are only ever added up, so what is no amount counts as nothing. */
-function usedSeconds({ usage }: Done): UsedSeconds {
-  const amount = (seconds: number | undefined): number =>
-    seconds !== undefined && Number.isFinite(seconds) && seconds > 0 ? seconds : 0;
-  return { wall: amount(usage?.wallSeconds), cpu: amount(usage?.cpuSeconds), gpu: amount(usage?.gpuSeconds) };
+function usedBy({ usage }: Done): Used {
+  const amount = (value: number | bigint | undefined): number => {
+    const number = Number(value ?? 0);
+    return Number.isFinite(number) && number > 0 ? number : 0;
+  };
+  const seconds = {
+    wall: amount(usage?.wallSeconds),
+    cpu: amount(usage?.cpuSeconds),
+    gpu: amount(usage?.gpuSeconds),
+  };
+  const queries = amount(usage?.queries);
+  if (queries === 0) return seconds;
+  const [promptTokens, completionTokens] = [amount(usage?.promptTokens), amount(usage?.completionTokens)];
+  return { ...seconds, calls: { promptTokens, completionTokens, queries } };
 }
 
 function domainErrorClass(wire: WireErrorClass): ErrorClass {

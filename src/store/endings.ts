@@ -6,15 +6,26 @@ import { type Death, writeDeadLetter } from "./dead-letters.js";
 import { type NewEvent, stateEvent } from "./events.js";
 import { type Ending, keyOf, late, noteLate, readFence } from "./late.js";
 import { settling } from "./ledger.js";
+import type { UsageKind } from "./rows.js";
 import { statement, type Transaction } from "./transaction.js";
 
 export type { Ending } from "./late.js";
 
-/** Seconds that an attempt used. */
-export interface UsedSeconds {
+/** What an attempt used. */
+export interface Used {
+  /** Seconds. */
   readonly wall: number;
   readonly cpu: number;
   readonly gpu: number;
+  /** What language models were asked for; absent where none was. */
+  readonly calls?: ModelCalls;
+}
+
+/** Tokens that language models read and wrote, and how often one answered. */
+export interface ModelCalls {
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+  readonly queries: number;
 }
 
 /** A file that the artifact store was seen to hold. */
@@ -32,7 +43,7 @@ export interface Completion {
   readonly metrics: string;
   readonly partial: boolean;
   readonly files: readonly MadeFile[];
-  readonly used: UsedSeconds;
+  readonly used: Used;
   /** What the pod said before and is not stored yet. */
   readonly events: readonly NewEvent[];
 }
@@ -101,7 +112,7 @@ export interface Failure {
   readonly message: string;
   /** What the run was doing; null when nobody knows. */
   readonly stage: string | null;
-  readonly used: UsedSeconds | null;
+  readonly used: Used | null;
   readonly events: readonly NewEvent[];
 }
 
@@ -229,7 +240,7 @@ function reasonOf(errorClass: Failure["errorClass"]): string {
 export interface Stop {
   /** Training steps done; null when nobody knows. */
   readonly lastStep: number | null;
-  readonly used: UsedSeconds | null;
+  readonly used: Used | null;
   readonly events: readonly NewEvent[];
 }
 
@@ -316,10 +327,14 @@ export async function releaseAttempt(scope: ExperimentScope, lease: Lease, said:
   return { kind: "COUNTED", state: scope.experiment.pausedAt === null ? "QUEUED" : "PAUSED" };
 }
 
-function usedParameters(used: UsedSeconds | null): [string[], number[]] {
+function usedParameters(used: Used | null): [UsageKind[], number[]] {
   if (used === null) return [[], []];
+  const seconds: UsageKind[] = ["WALL_SECONDS", "CPU_SECONDS", "GPU_SECONDS"]; // wall first: the ledger settles it
+  const amounts = [used.wall, used.cpu, used.gpu];
+  const { calls } = used;
+  if (calls === undefined) return [seconds, amounts];
   return [
-    ["WALL_SECONDS", "CPU_SECONDS", "GPU_SECONDS"], // wall first: the ledger settles it
-    [used.wall, used.cpu, used.gpu],
+    [...seconds, "PROMPT_TOKENS", "COMPLETION_TOKENS", "QUERIES"],
+    [...amounts, calls.promptTokens, calls.completionTokens, calls.queries],
   ];
 }

@@ -30,7 +30,14 @@ export interface RunArtifact {
 }
 
 /** What is counted of an attempt. */
-export const usageKinds = ["WALL_SECONDS", "CPU_SECONDS", "GPU_SECONDS"] as const;
+export const usageKinds = [
+  "WALL_SECONDS",
+  "CPU_SECONDS",
+  "GPU_SECONDS",
+  "PROMPT_TOKENS",
+  "COMPLETION_TOKENS",
+  "QUERIES",
+] as const;
 export type UsageKind = (typeof usageKinds)[number];
 
 /** One line of the usage ledger. */

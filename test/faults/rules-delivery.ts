@@ -10,12 +10,12 @@ export const deliveryRules: readonly Rule[] = [
   },
   {
     invariant: "I5",
-    says: "an attempt that succeeded has each kind of usage; one that no pod worked on has none; no amount is negative",
+    says: "an attempt that succeeded has each kind of seconds; one that no pod worked on has none; no amount is negative",
     sql: `
-      select a.run_id, a.epoch, a.outcome, count(u.kind)::int as lines, min(u.amount) as least from attempt a
+      select a.run_id, a.epoch, a.outcome, count(u.kind) filter (where u.kind like '%_SECONDS')::int as lines, min(u.amount) as least from attempt a
       left join usage u on u.tenant_id = a.tenant_id and u.run_id = a.run_id and u.epoch = a.epoch
       group by a.run_id, a.epoch, a.outcome
-      having (a.outcome = 'SUCCEEDED' and count(u.kind) <> 3) or (a.outcome in ('REFUSED', 'REUSED') and count(u.kind) > 0)
+      having (a.outcome = 'SUCCEEDED' and count(u.kind) filter (where u.kind like '%_SECONDS') <> 3) or (a.outcome in ('REFUSED', 'REUSED') and count(u.kind) > 0)
           or min(u.amount) < 0`,
   },
   {

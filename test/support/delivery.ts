@@ -5,7 +5,7 @@ import type { Caller } from "../../src/domain/tenant.js";
 import type { DatabaseAccess } from "../../src/embedded/postgres.js";
 import { type ClaimedRun, claimRuns, type Lease } from "../../src/store/claims.js";
 import { ExperimentScope } from "../../src/store/closing.js";
-import { completeRun, type Ending, type Failure, failAttempt, type UsedSeconds } from "../../src/store/endings.js";
+import { completeRun, type Ending, type Failure, failAttempt, type Used } from "../../src/store/endings.js";
 import type { ExperimentKey } from "../../src/store/events.js";
 import { foldCosts } from "../../src/store/shares.js";
 import { Submitter } from "../../src/store/submit.js";
@@ -57,7 +57,7 @@ export class Delivery {
   }
 
   /** Ends an attempt without one. */
-  fail(lease: Lease, errorClass: Failure["errorClass"], used: UsedSeconds | null = null): Promise<Ending> {
+  fail(lease: Lease, errorClass: Failure["errorClass"], used: Used | null = null): Promise<Ending> {
     const failure: Failure = { errorClass, code: "TEST", message: "failed in a test", stage: null, used, events: [] };
     return this.locked(lease, (scope) => failAttempt(scope, lease, failure));
   }

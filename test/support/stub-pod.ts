@@ -246,6 +246,7 @@ class StubAttempt {
   private readonly files: Artifact[] = [];
   private readonly waiting = new Map<string, (grant: GrantUploadRequest) => void>();
   private lastStep = 0n;
+  private calls = { promptTokens: 0n, completionTokens: 0n, queries: 0n };
 
   constructor(
     readonly request: StartRunRequest,
@@ -313,6 +314,10 @@ class StubAttempt {
 
   private append(body: Body): void {
     if (this.silent) return;
+    if (body.$case === "modelCalls") {
+      this.calls = body.value;
+      return;
+    }
     const { runId, epoch } = this.request;
     if (body.$case === "progress" && body.value.stage === "training") this.lastStep = body.value.completed;
     const event = { runId, epoch, sequence: BigInt(this.events.length + 1), body };
@@ -430,7 +435,7 @@ class StubAttempt {
     this.working = false;
     this.stopBeats();
     clearTimeout(this.leaseEnd);
-    const usage = { wallSeconds: 2, cpuSeconds: 1.5, gpuSeconds: 0, peakMemoryBytes: 1n };
+    const usage = { wallSeconds: 2, cpuSeconds: 1.5, gpuSeconds: 0, peakMemoryBytes: 1n, ...this.calls };
     this.append({ $case: "done", value: { outcome, usage } });
   }
 }

@@ -116,6 +116,10 @@ class RunContext(Protocol):
         """Report a value measured on the way; cheap, batched by the caller of the stream."""
         ...
 
+    def count_answer(self, prompt_tokens: int, completion_tokens: int) -> None:
+        """Enter an answer of a language model into the usage of this attempt, however it ends; tokens as the model counts them."""
+        ...
+
     def save(self, name: str, kind: str, path: Path) -> None:
         """Move a finished file into the artifact store and announce it under `name`."""
         ...

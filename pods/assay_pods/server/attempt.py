@@ -69,6 +69,7 @@ class Attempt:
         self._exit_by: float | None = None
         self._progress = ProgressRate()
         self._last_usage = run_pb2.Usage()
+        self._calls = run_pb2.ModelCalls()
         self._ended_for_memory = processes_ended_for_memory()
         self._send_beat(self._accepted_at)
 
@@ -199,6 +200,8 @@ class Attempt:
                 self.transfers.offer(event, event.artifact.name, event.artifact)
             elif body == "checkpoint":
                 self.transfers.offer(event, f"checkpoint-{event.checkpoint.step}", event.checkpoint)
+            elif body == "model_calls":
+                self._calls = event.model_calls
             elif body in ("started", "log", "metric"):
                 self.log.append(event)
 
@@ -253,6 +256,9 @@ class Attempt:
         if not done.HasField("usage"):
             done.usage.CopyFrom(self._last_usage)
         done.usage.wall_seconds = clock.now() - self._accepted_at
+        done.usage.prompt_tokens = self._calls.prompt_tokens
+        done.usage.completion_tokens = self._calls.completion_tokens
+        done.usage.queries = self._calls.queries
         done.usage.gpu_seconds = done.usage.wall_seconds if self.job.device.startswith("cuda") else 0
         return done
 

@@ -75,6 +75,7 @@ class ChannelContext:
         self._kept_at: float | None = None
         self._asked_at = 0.0
         self._keeping_s = 0.0
+        self._calls = run_pb2.ModelCalls()
 
     def make_work_dir(self) -> None:
         """Make the work folder, empty even when a pod died in the middle of this very attempt."""
@@ -182,6 +183,13 @@ class ChannelContext:
             self.log(f"{name} at step {step} is {float(value)}", "warning")
         elif self._metrics.admits(name):
             self._channel.send(run_pb2.RunEvent(metric=run_pb2.Metric(name=name, value=value, step=step)))
+
+    def count_answer(self, prompt_tokens: int, completion_tokens: int) -> None:
+        """Enter an answer of a language model into the usage of this attempt."""
+        self._calls.prompt_tokens += prompt_tokens
+        self._calls.completion_tokens += completion_tokens
+        self._calls.queries += 1
+        self._channel.send(run_pb2.RunEvent(model_calls=self._calls))
 
     def save(self, name: str, kind: str, path: Path) -> None:
         """Move a finished file into the artifact store and announce it under `name`; each name is saved once."""

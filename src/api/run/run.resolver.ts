@@ -150,6 +150,9 @@ export function publishedUsage({ used, saved }: UsedAndSaved): UsageType {
     wallSeconds: used.WALL_SECONDS ?? 0,
     cpuSeconds: used.CPU_SECONDS ?? 0,
     gpuSeconds: used.GPU_SECONDS ?? 0,
+    promptTokens: used.PROMPT_TOKENS ?? 0,
+    completionTokens: used.COMPLETION_TOKENS ?? 0,
+    queries: used.QUERIES ?? 0,
     savedByReuseSeconds: {
       wall: saved.WALL_SECONDS ?? 0,
       cpu: saved.CPU_SECONDS ?? 0,

@@ -176,6 +176,9 @@ export interface RunEvent {
     | //
     /** A file waits to be uploaded. */
     { $case: "grantRequest"; value: GrantRequest }
+    | //
+    /** What models outside were asked so far. The run's process says it to its pod, which tells it in the usage of Done alone. */
+    { $case: "modelCalls"; value: ModelCalls }
     | undefined;
 }
 
@@ -308,6 +311,16 @@ export interface Released {
   lastStep: bigint;
 }
 
+/** What language models were asked for, counted from the attempt's start. */
+export interface ModelCalls {
+  /** Tokens of what they read. */
+  promptTokens: bigint;
+  /** Tokens of what they wrote. */
+  completionTokens: bigint;
+  /** Answers; a query that is answered several times counts as often. */
+  queries: bigint;
+}
+
 /** What an attempt used. */
 export interface Usage {
   /** Wall time in seconds. */
@@ -318,6 +331,12 @@ export interface Usage {
   gpuSeconds: number;
   /** The largest resident memory in bytes. */
   peakMemoryBytes: bigint;
+  /** Tokens that language models read. */
+  promptTokens: bigint;
+  /** Tokens that language models wrote. */
+  completionTokens: bigint;
+  /** Answers of language models. */
+  queries: bigint;
 }
 
 function createBaseRunEvent(): RunEvent {
@@ -365,6 +384,9 @@ export const RunEvent: MessageFns<RunEvent> = {
         break;
       case "grantRequest":
         GrantRequest.encode(message.body.value, writer.uint32(98).fork()).join();
+        break;
+      case "modelCalls":
+        ModelCalls.encode(message.body.value, writer.uint32(106).fork()).join();
         break;
     }
     return writer;
@@ -479,6 +501,14 @@ export const RunEvent: MessageFns<RunEvent> = {
             message.body = { $case: "grantRequest", value: GrantRequest.decode(reader, reader.uint32()) };
             continue;
           }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.body = { $case: "modelCalls", value: ModelCalls.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -520,6 +550,10 @@ export const RunEvent: MessageFns<RunEvent> = {
         ? { $case: "grantRequest", value: GrantRequest.fromJSON(object.grantRequest) }
         : isSet(object.grant_request)
         ? { $case: "grantRequest", value: GrantRequest.fromJSON(object.grant_request) }
+        : isSet(object.modelCalls)
+        ? { $case: "modelCalls", value: ModelCalls.fromJSON(object.modelCalls) }
+        : isSet(object.model_calls)
+        ? { $case: "modelCalls", value: ModelCalls.fromJSON(object.model_calls) }
         : undefined,
     };
   },
@@ -553,6 +587,8 @@ export const RunEvent: MessageFns<RunEvent> = {
       obj.checkpoint = Checkpoint.toJSON(message.body.value);
     } else if (message.body?.$case === "grantRequest") {
       obj.grantRequest = GrantRequest.toJSON(message.body.value);
+    } else if (message.body?.$case === "modelCalls") {
+      obj.modelCalls = ModelCalls.toJSON(message.body.value);
     }
     return obj;
   },
@@ -617,6 +653,12 @@ export const RunEvent: MessageFns<RunEvent> = {
       case "grantRequest": {
         if (object.body?.value !== undefined && object.body?.value !== null) {
           message.body = { $case: "grantRequest", value: GrantRequest.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "modelCalls": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "modelCalls", value: ModelCalls.fromPartial(object.body.value) };
         }
         break;
       }
@@ -1956,8 +1998,138 @@ export const Released: MessageFns<Released> = {
   },
 };
 
+function createBaseModelCalls(): ModelCalls {
+  return { promptTokens: 0n, completionTokens: 0n, queries: 0n };
+}
+
+export const ModelCalls: MessageFns<ModelCalls> = {
+  encode(message: ModelCalls, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.promptTokens !== 0n) {
+      if (BigInt.asIntN(64, message.promptTokens) !== message.promptTokens) {
+        throw new globalThis.Error("value provided for field message.promptTokens of type int64 too large");
+      }
+      writer.uint32(8).int64(message.promptTokens);
+    }
+    if (message.completionTokens !== 0n) {
+      if (BigInt.asIntN(64, message.completionTokens) !== message.completionTokens) {
+        throw new globalThis.Error("value provided for field message.completionTokens of type int64 too large");
+      }
+      writer.uint32(16).int64(message.completionTokens);
+    }
+    if (message.queries !== 0n) {
+      if (BigInt.asIntN(64, message.queries) !== message.queries) {
+        throw new globalThis.Error("value provided for field message.queries of type int64 too large");
+      }
+      writer.uint32(24).int64(message.queries);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ModelCalls {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseModelCalls();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.promptTokens = reader.int64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.completionTokens = reader.int64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.queries = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ModelCalls {
+    return {
+      promptTokens: isSet(object.promptTokens)
+        ? BigInt(object.promptTokens)
+        : isSet(object.prompt_tokens)
+        ? BigInt(object.prompt_tokens)
+        : 0n,
+      completionTokens: isSet(object.completionTokens)
+        ? BigInt(object.completionTokens)
+        : isSet(object.completion_tokens)
+        ? BigInt(object.completion_tokens)
+        : 0n,
+      queries: isSet(object.queries) ? BigInt(object.queries) : 0n,
+    };
+  },
+
+  toJSON(message: ModelCalls): unknown {
+    const obj: any = {};
+    if (message.promptTokens !== 0n) {
+      obj.promptTokens = message.promptTokens.toString();
+    }
+    if (message.completionTokens !== 0n) {
+      obj.completionTokens = message.completionTokens.toString();
+    }
+    if (message.queries !== 0n) {
+      obj.queries = message.queries.toString();
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ModelCalls>, I>>(base?: I): ModelCalls {
+    return ModelCalls.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ModelCalls>, I>>(object: I): ModelCalls {
+    const message = createBaseModelCalls();
+    message.promptTokens = (object.promptTokens !== undefined && object.promptTokens !== null)
+      ? BigInt(object.promptTokens)
+      : 0n;
+    message.completionTokens = (object.completionTokens !== undefined && object.completionTokens !== null)
+      ? BigInt(object.completionTokens)
+      : 0n;
+    message.queries = (object.queries !== undefined && object.queries !== null) ? BigInt(object.queries) : 0n;
+    return message;
+  },
+};
+
 function createBaseUsage(): Usage {
-  return { wallSeconds: 0, cpuSeconds: 0, gpuSeconds: 0, peakMemoryBytes: 0n };
+  return {
+    wallSeconds: 0,
+    cpuSeconds: 0,
+    gpuSeconds: 0,
+    peakMemoryBytes: 0n,
+    promptTokens: 0n,
+    completionTokens: 0n,
+    queries: 0n,
+  };
 }
 
 export const Usage: MessageFns<Usage> = {
@@ -1976,6 +2148,24 @@ export const Usage: MessageFns<Usage> = {
         throw new globalThis.Error("value provided for field message.peakMemoryBytes of type int64 too large");
       }
       writer.uint32(32).int64(message.peakMemoryBytes);
+    }
+    if (message.promptTokens !== 0n) {
+      if (BigInt.asIntN(64, message.promptTokens) !== message.promptTokens) {
+        throw new globalThis.Error("value provided for field message.promptTokens of type int64 too large");
+      }
+      writer.uint32(40).int64(message.promptTokens);
+    }
+    if (message.completionTokens !== 0n) {
+      if (BigInt.asIntN(64, message.completionTokens) !== message.completionTokens) {
+        throw new globalThis.Error("value provided for field message.completionTokens of type int64 too large");
+      }
+      writer.uint32(48).int64(message.completionTokens);
+    }
+    if (message.queries !== 0n) {
+      if (BigInt.asIntN(64, message.queries) !== message.queries) {
+        throw new globalThis.Error("value provided for field message.queries of type int64 too large");
+      }
+      writer.uint32(56).int64(message.queries);
     }
     return writer;
   },
@@ -2025,6 +2215,30 @@ export const Usage: MessageFns<Usage> = {
             message.peakMemoryBytes = reader.int64() as bigint;
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.promptTokens = reader.int64() as bigint;
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.completionTokens = reader.int64() as bigint;
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.queries = reader.int64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2059,6 +2273,17 @@ export const Usage: MessageFns<Usage> = {
         : isSet(object.peak_memory_bytes)
         ? BigInt(object.peak_memory_bytes)
         : 0n,
+      promptTokens: isSet(object.promptTokens)
+        ? BigInt(object.promptTokens)
+        : isSet(object.prompt_tokens)
+        ? BigInt(object.prompt_tokens)
+        : 0n,
+      completionTokens: isSet(object.completionTokens)
+        ? BigInt(object.completionTokens)
+        : isSet(object.completion_tokens)
+        ? BigInt(object.completion_tokens)
+        : 0n,
+      queries: isSet(object.queries) ? BigInt(object.queries) : 0n,
     };
   },
 
@@ -2076,6 +2301,15 @@ export const Usage: MessageFns<Usage> = {
     if (message.peakMemoryBytes !== 0n) {
       obj.peakMemoryBytes = message.peakMemoryBytes.toString();
     }
+    if (message.promptTokens !== 0n) {
+      obj.promptTokens = message.promptTokens.toString();
+    }
+    if (message.completionTokens !== 0n) {
+      obj.completionTokens = message.completionTokens.toString();
+    }
+    if (message.queries !== 0n) {
+      obj.queries = message.queries.toString();
+    }
     return obj;
   },
 
@@ -2090,6 +2324,13 @@ export const Usage: MessageFns<Usage> = {
     message.peakMemoryBytes = (object.peakMemoryBytes !== undefined && object.peakMemoryBytes !== null)
       ? BigInt(object.peakMemoryBytes)
       : 0n;
+    message.promptTokens = (object.promptTokens !== undefined && object.promptTokens !== null)
+      ? BigInt(object.promptTokens)
+      : 0n;
+    message.completionTokens = (object.completionTokens !== undefined && object.completionTokens !== null)
+      ? BigInt(object.completionTokens)
+      : 0n;
+    message.queries = (object.queries !== undefined && object.queries !== null) ? BigInt(object.queries) : 0n;
     return message;
   },
 };

@@ -24,45 +24,47 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x61ssay/pod/v1/run.proto\x12\x0c\x61ssay.pod.v1\"\xbc\x03\n\x08RunEvent\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x05\x12\x10\n\x08sequence\x18\x03 \x01(\x03\x12(\n\x07started\x18\x04 \x01(\x0b\x32\x15.assay.pod.v1.StartedH\x00\x12\"\n\x04\x62\x65\x61t\x18\x05 \x01(\x0b\x32\x12.assay.pod.v1.BeatH\x00\x12*\n\x08progress\x18\x06 \x01(\x0b\x32\x16.assay.pod.v1.ProgressH\x00\x12 \n\x03log\x18\x07 \x01(\x0b\x32\x11.assay.pod.v1.LogH\x00\x12&\n\x06metric\x18\x08 \x01(\x0b\x32\x14.assay.pod.v1.MetricH\x00\x12*\n\x08\x61rtifact\x18\t \x01(\x0b\x32\x16.assay.pod.v1.ArtifactH\x00\x12\"\n\x04\x64one\x18\n \x01(\x0b\x32\x12.assay.pod.v1.DoneH\x00\x12.\n\ncheckpoint\x18\x0b \x01(\x0b\x32\x18.assay.pod.v1.CheckpointH\x00\x12\x33\n\rgrant_request\x18\x0c \x01(\x0b\x32\x1a.assay.pod.v1.GrantRequestH\x00\x42\x06\n\x04\x62ody\"\x19\n\x07Started\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\"\x14\n\x04\x42\x65\x61t\x12\x0c\n\x04\x62\x65\x61t\x18\x01 \x01(\x03\";\n\x08Progress\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x11\n\tcompleted\x18\x02 \x01(\x03\x12\r\n\x05total\x18\x03 \x01(\x03\"%\n\x03Log\x12\r\n\x05level\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"3\n\x06Metric\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\x12\x0c\n\x04step\x18\x03 \x01(\x03\"J\n\x08\x41rtifact\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0e\n\x06sha256\x18\x03 \x01(\t\x12\x12\n\nsize_bytes\x18\x04 \x01(\x03\">\n\nCheckpoint\x12\x0c\n\x04step\x18\x01 \x01(\x03\x12\x0e\n\x06sha256\x18\x02 \x01(\t\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\"@\n\x0cGrantRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06sha256\x18\x02 \x01(\t\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\"\xe5\x01\n\x04\x44one\x12,\n\tsucceeded\x18\x01 \x01(\x0b\x32\x17.assay.pod.v1.SucceededH\x00\x12&\n\x06\x66\x61iled\x18\x02 \x01(\x0b\x32\x14.assay.pod.v1.FailedH\x00\x12,\n\tcancelled\x18\x03 \x01(\x0b\x32\x17.assay.pod.v1.CancelledH\x00\x12*\n\x08released\x18\x05 \x01(\x0b\x32\x16.assay.pod.v1.ReleasedH\x00\x12\"\n\x05usage\x18\x04 \x01(\x0b\x32\x13.assay.pod.v1.UsageB\t\n\x07outcome\"p\n\tSucceeded\x12\x0f\n\x07metrics\x18\x01 \x01(\x0c\x12\x16\n\x0e\x63ontent_sha256\x18\x02 \x01(\t\x12)\n\tartifacts\x18\x03 \x03(\x0b\x32\x16.assay.pod.v1.Artifact\x12\x0f\n\x07partial\x18\x04 \x01(\x08\"e\n\x06\x46\x61iled\x12-\n\x0b\x65rror_class\x18\x01 \x01(\x0e\x32\x18.assay.pod.v1.ErrorClass\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\r\n\x05stage\x18\x04 \x01(\t\"\x1e\n\tCancelled\x12\x11\n\tlast_step\x18\x01 \x01(\x03\"\x1d\n\x08Released\x12\x11\n\tlast_step\x18\x01 \x01(\x03\"b\n\x05Usage\x12\x14\n\x0cwall_seconds\x18\x01 \x01(\x01\x12\x13\n\x0b\x63pu_seconds\x18\x02 \x01(\x01\x12\x13\n\x0bgpu_seconds\x18\x03 \x01(\x01\x12\x19\n\x11peak_memory_bytes\x18\x04 \x01(\x03*\xae\x01\n\nCancelMode\x12\x1b\n\x17\x43\x41NCEL_MODE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43\x41NCEL_MODE_GRACEFUL\x10\x01\x12\x1d\n\x19\x43\x41NCEL_MODE_SCORE_PARTIAL\x10\x02\x12\x19\n\x15\x43\x41NCEL_MODE_IMMEDIATE\x10\x03\x12\x16\n\x12\x43\x41NCEL_MODE_FENCED\x10\x04\x12\x17\n\x13\x43\x41NCEL_MODE_RELEASE\x10\x05*\xa5\x01\n\nErrorClass\x12\x1b\n\x17\x45RROR_CLASS_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45RROR_CLASS_BAD_INPUT\x10\x01\x12\x19\n\x15\x45RROR_CLASS_TRANSIENT\x10\x02\x12\x13\n\x0f\x45RROR_CLASS_OOM\x10\x03\x12\x16\n\x12\x45RROR_CLASS_POISON\x10\x04\x12\x17\n\x13\x45RROR_CLASS_UNKNOWN\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x61ssay/pod/v1/run.proto\x12\x0c\x61ssay.pod.v1\"\xed\x03\n\x08RunEvent\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x05\x12\x10\n\x08sequence\x18\x03 \x01(\x03\x12(\n\x07started\x18\x04 \x01(\x0b\x32\x15.assay.pod.v1.StartedH\x00\x12\"\n\x04\x62\x65\x61t\x18\x05 \x01(\x0b\x32\x12.assay.pod.v1.BeatH\x00\x12*\n\x08progress\x18\x06 \x01(\x0b\x32\x16.assay.pod.v1.ProgressH\x00\x12 \n\x03log\x18\x07 \x01(\x0b\x32\x11.assay.pod.v1.LogH\x00\x12&\n\x06metric\x18\x08 \x01(\x0b\x32\x14.assay.pod.v1.MetricH\x00\x12*\n\x08\x61rtifact\x18\t \x01(\x0b\x32\x16.assay.pod.v1.ArtifactH\x00\x12\"\n\x04\x64one\x18\n \x01(\x0b\x32\x12.assay.pod.v1.DoneH\x00\x12.\n\ncheckpoint\x18\x0b \x01(\x0b\x32\x18.assay.pod.v1.CheckpointH\x00\x12\x33\n\rgrant_request\x18\x0c \x01(\x0b\x32\x1a.assay.pod.v1.GrantRequestH\x00\x12/\n\x0bmodel_calls\x18\r \x01(\x0b\x32\x18.assay.pod.v1.ModelCallsH\x00\x42\x06\n\x04\x62ody\"\x19\n\x07Started\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\"\x14\n\x04\x42\x65\x61t\x12\x0c\n\x04\x62\x65\x61t\x18\x01 \x01(\x03\";\n\x08Progress\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x11\n\tcompleted\x18\x02 \x01(\x03\x12\r\n\x05total\x18\x03 \x01(\x03\"%\n\x03Log\x12\r\n\x05level\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"3\n\x06Metric\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\x12\x0c\n\x04step\x18\x03 \x01(\x03\"J\n\x08\x41rtifact\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0e\n\x06sha256\x18\x03 \x01(\t\x12\x12\n\nsize_bytes\x18\x04 \x01(\x03\">\n\nCheckpoint\x12\x0c\n\x04step\x18\x01 \x01(\x03\x12\x0e\n\x06sha256\x18\x02 \x01(\t\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\"@\n\x0cGrantRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06sha256\x18\x02 \x01(\t\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\"\xe5\x01\n\x04\x44one\x12,\n\tsucceeded\x18\x01 \x01(\x0b\x32\x17.assay.pod.v1.SucceededH\x00\x12&\n\x06\x66\x61iled\x18\x02 \x01(\x0b\x32\x14.assay.pod.v1.FailedH\x00\x12,\n\tcancelled\x18\x03 \x01(\x0b\x32\x17.assay.pod.v1.CancelledH\x00\x12*\n\x08released\x18\x05 \x01(\x0b\x32\x16.assay.pod.v1.ReleasedH\x00\x12\"\n\x05usage\x18\x04 \x01(\x0b\x32\x13.assay.pod.v1.UsageB\t\n\x07outcome\"p\n\tSucceeded\x12\x0f\n\x07metrics\x18\x01 \x01(\x0c\x12\x16\n\x0e\x63ontent_sha256\x18\x02 \x01(\t\x12)\n\tartifacts\x18\x03 \x03(\x0b\x32\x16.assay.pod.v1.Artifact\x12\x0f\n\x07partial\x18\x04 \x01(\x08\"e\n\x06\x46\x61iled\x12-\n\x0b\x65rror_class\x18\x01 \x01(\x0e\x32\x18.assay.pod.v1.ErrorClass\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\r\n\x05stage\x18\x04 \x01(\t\"\x1e\n\tCancelled\x12\x11\n\tlast_step\x18\x01 \x01(\x03\"\x1d\n\x08Released\x12\x11\n\tlast_step\x18\x01 \x01(\x03\"O\n\nModelCalls\x12\x15\n\rprompt_tokens\x18\x01 \x01(\x03\x12\x19\n\x11\x63ompletion_tokens\x18\x02 \x01(\x03\x12\x0f\n\x07queries\x18\x03 \x01(\x03\"\xa5\x01\n\x05Usage\x12\x14\n\x0cwall_seconds\x18\x01 \x01(\x01\x12\x13\n\x0b\x63pu_seconds\x18\x02 \x01(\x01\x12\x13\n\x0bgpu_seconds\x18\x03 \x01(\x01\x12\x19\n\x11peak_memory_bytes\x18\x04 \x01(\x03\x12\x15\n\rprompt_tokens\x18\x05 \x01(\x03\x12\x19\n\x11\x63ompletion_tokens\x18\x06 \x01(\x03\x12\x0f\n\x07queries\x18\x07 \x01(\x03*\xae\x01\n\nCancelMode\x12\x1b\n\x17\x43\x41NCEL_MODE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43\x41NCEL_MODE_GRACEFUL\x10\x01\x12\x1d\n\x19\x43\x41NCEL_MODE_SCORE_PARTIAL\x10\x02\x12\x19\n\x15\x43\x41NCEL_MODE_IMMEDIATE\x10\x03\x12\x16\n\x12\x43\x41NCEL_MODE_FENCED\x10\x04\x12\x17\n\x13\x43\x41NCEL_MODE_RELEASE\x10\x05*\xa5\x01\n\nErrorClass\x12\x1b\n\x17\x45RROR_CLASS_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45RROR_CLASS_BAD_INPUT\x10\x01\x12\x19\n\x15\x45RROR_CLASS_TRANSIENT\x10\x02\x12\x13\n\x0f\x45RROR_CLASS_OOM\x10\x03\x12\x16\n\x12\x45RROR_CLASS_POISON\x10\x04\x12\x17\n\x13\x45RROR_CLASS_UNKNOWN\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'assay.pod.v1.run_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CANCELMODE']._serialized_start=1508
-  _globals['_CANCELMODE']._serialized_end=1682
-  _globals['_ERRORCLASS']._serialized_start=1685
-  _globals['_ERRORCLASS']._serialized_end=1850
+  _globals['_CANCELMODE']._serialized_start=1706
+  _globals['_CANCELMODE']._serialized_end=1880
+  _globals['_ERRORCLASS']._serialized_start=1883
+  _globals['_ERRORCLASS']._serialized_end=2048
   _globals['_RUNEVENT']._serialized_start=41
-  _globals['_RUNEVENT']._serialized_end=485
-  _globals['_STARTED']._serialized_start=487
-  _globals['_STARTED']._serialized_end=512
-  _globals['_BEAT']._serialized_start=514
-  _globals['_BEAT']._serialized_end=534
-  _globals['_PROGRESS']._serialized_start=536
-  _globals['_PROGRESS']._serialized_end=595
-  _globals['_LOG']._serialized_start=597
-  _globals['_LOG']._serialized_end=634
-  _globals['_METRIC']._serialized_start=636
-  _globals['_METRIC']._serialized_end=687
-  _globals['_ARTIFACT']._serialized_start=689
-  _globals['_ARTIFACT']._serialized_end=763
-  _globals['_CHECKPOINT']._serialized_start=765
-  _globals['_CHECKPOINT']._serialized_end=827
-  _globals['_GRANTREQUEST']._serialized_start=829
-  _globals['_GRANTREQUEST']._serialized_end=893
-  _globals['_DONE']._serialized_start=896
-  _globals['_DONE']._serialized_end=1125
-  _globals['_SUCCEEDED']._serialized_start=1127
-  _globals['_SUCCEEDED']._serialized_end=1239
-  _globals['_FAILED']._serialized_start=1241
-  _globals['_FAILED']._serialized_end=1342
-  _globals['_CANCELLED']._serialized_start=1344
-  _globals['_CANCELLED']._serialized_end=1374
-  _globals['_RELEASED']._serialized_start=1376
-  _globals['_RELEASED']._serialized_end=1405
-  _globals['_USAGE']._serialized_start=1407
-  _globals['_USAGE']._serialized_end=1505
+  _globals['_RUNEVENT']._serialized_end=534
+  _globals['_STARTED']._serialized_start=536
+  _globals['_STARTED']._serialized_end=561
+  _globals['_BEAT']._serialized_start=563
+  _globals['_BEAT']._serialized_end=583
+  _globals['_PROGRESS']._serialized_start=585
+  _globals['_PROGRESS']._serialized_end=644
+  _globals['_LOG']._serialized_start=646
+  _globals['_LOG']._serialized_end=683
+  _globals['_METRIC']._serialized_start=685
+  _globals['_METRIC']._serialized_end=736
+  _globals['_ARTIFACT']._serialized_start=738
+  _globals['_ARTIFACT']._serialized_end=812
+  _globals['_CHECKPOINT']._serialized_start=814
+  _globals['_CHECKPOINT']._serialized_end=876
+  _globals['_GRANTREQUEST']._serialized_start=878
+  _globals['_GRANTREQUEST']._serialized_end=942
+  _globals['_DONE']._serialized_start=945
+  _globals['_DONE']._serialized_end=1174
+  _globals['_SUCCEEDED']._serialized_start=1176
+  _globals['_SUCCEEDED']._serialized_end=1288
+  _globals['_FAILED']._serialized_start=1290
+  _globals['_FAILED']._serialized_end=1391
+  _globals['_CANCELLED']._serialized_start=1393
+  _globals['_CANCELLED']._serialized_end=1423
+  _globals['_RELEASED']._serialized_start=1425
+  _globals['_RELEASED']._serialized_end=1454
+  _globals['_MODELCALLS']._serialized_start=1456
+  _globals['_MODELCALLS']._serialized_end=1535
+  _globals['_USAGE']._serialized_start=1538
+  _globals['_USAGE']._serialized_end=1703
 # @@protoc_insertion_point(module_scope)

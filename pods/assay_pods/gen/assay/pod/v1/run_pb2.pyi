@@ -38,7 +38,7 @@ ERROR_CLASS_POISON: ErrorClass
 ERROR_CLASS_UNKNOWN: ErrorClass
 
 class RunEvent(_message.Message):
-    __slots__ = ("run_id", "epoch", "sequence", "started", "beat", "progress", "log", "metric", "artifact", "done", "checkpoint", "grant_request")
+    __slots__ = ("run_id", "epoch", "sequence", "started", "beat", "progress", "log", "metric", "artifact", "done", "checkpoint", "grant_request", "model_calls")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
@@ -51,6 +51,7 @@ class RunEvent(_message.Message):
     DONE_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
     GRANT_REQUEST_FIELD_NUMBER: _ClassVar[int]
+    MODEL_CALLS_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     epoch: int
     sequence: int
@@ -63,7 +64,8 @@ class RunEvent(_message.Message):
     done: Done
     checkpoint: Checkpoint
     grant_request: GrantRequest
-    def __init__(self, run_id: _Optional[str] = ..., epoch: _Optional[int] = ..., sequence: _Optional[int] = ..., started: _Optional[_Union[Started, _Mapping]] = ..., beat: _Optional[_Union[Beat, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., log: _Optional[_Union[Log, _Mapping]] = ..., metric: _Optional[_Union[Metric, _Mapping]] = ..., artifact: _Optional[_Union[Artifact, _Mapping]] = ..., done: _Optional[_Union[Done, _Mapping]] = ..., checkpoint: _Optional[_Union[Checkpoint, _Mapping]] = ..., grant_request: _Optional[_Union[GrantRequest, _Mapping]] = ...) -> None: ...
+    model_calls: ModelCalls
+    def __init__(self, run_id: _Optional[str] = ..., epoch: _Optional[int] = ..., sequence: _Optional[int] = ..., started: _Optional[_Union[Started, _Mapping]] = ..., beat: _Optional[_Union[Beat, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., log: _Optional[_Union[Log, _Mapping]] = ..., metric: _Optional[_Union[Metric, _Mapping]] = ..., artifact: _Optional[_Union[Artifact, _Mapping]] = ..., done: _Optional[_Union[Done, _Mapping]] = ..., checkpoint: _Optional[_Union[Checkpoint, _Mapping]] = ..., grant_request: _Optional[_Union[GrantRequest, _Mapping]] = ..., model_calls: _Optional[_Union[ModelCalls, _Mapping]] = ...) -> None: ...
 
 class Started(_message.Message):
     __slots__ = ("device",)
@@ -187,14 +189,30 @@ class Released(_message.Message):
     last_step: int
     def __init__(self, last_step: _Optional[int] = ...) -> None: ...
 
+class ModelCalls(_message.Message):
+    __slots__ = ("prompt_tokens", "completion_tokens", "queries")
+    PROMPT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    COMPLETION_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    QUERIES_FIELD_NUMBER: _ClassVar[int]
+    prompt_tokens: int
+    completion_tokens: int
+    queries: int
+    def __init__(self, prompt_tokens: _Optional[int] = ..., completion_tokens: _Optional[int] = ..., queries: _Optional[int] = ...) -> None: ...
+
 class Usage(_message.Message):
-    __slots__ = ("wall_seconds", "cpu_seconds", "gpu_seconds", "peak_memory_bytes")
+    __slots__ = ("wall_seconds", "cpu_seconds", "gpu_seconds", "peak_memory_bytes", "prompt_tokens", "completion_tokens", "queries")
     WALL_SECONDS_FIELD_NUMBER: _ClassVar[int]
     CPU_SECONDS_FIELD_NUMBER: _ClassVar[int]
     GPU_SECONDS_FIELD_NUMBER: _ClassVar[int]
     PEAK_MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    COMPLETION_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    QUERIES_FIELD_NUMBER: _ClassVar[int]
     wall_seconds: float
     cpu_seconds: float
     gpu_seconds: float
     peak_memory_bytes: int
-    def __init__(self, wall_seconds: _Optional[float] = ..., cpu_seconds: _Optional[float] = ..., gpu_seconds: _Optional[float] = ..., peak_memory_bytes: _Optional[int] = ...) -> None: ...
+    prompt_tokens: int
+    completion_tokens: int
+    queries: int
+    def __init__(self, wall_seconds: _Optional[float] = ..., cpu_seconds: _Optional[float] = ..., gpu_seconds: _Optional[float] = ..., peak_memory_bytes: _Optional[int] = ..., prompt_tokens: _Optional[int] = ..., completion_tokens: _Optional[int] = ..., queries: _Optional[int] = ...) -> None: ...
