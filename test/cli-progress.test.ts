@@ -16,8 +16,8 @@ const run = (id: string, step: string, cell: Run["cell"] = null): Run => ({
 });
 const runs = [
   run("p", "prepare"),
-  run("b", "train", { method: "BASE", task: null, artifact: null, spuriousness: null }),
-  run("d", "train", { method: "DPO", task: null, artifact: null, spuriousness: 0.9 }),
+  run("b", "train", { __typename: "RobustnessCell", method: "BASE", task: null, artifact: null, spuriousness: null }),
+  run("d", "train", { __typename: "RobustnessCell", method: "DPO", task: null, artifact: null, spuriousness: 0.9 }),
   run("r", "report"),
 ];
 

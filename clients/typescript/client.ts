@@ -8,6 +8,7 @@ import { AssayRequestError } from "./errors.js";
 import { type FollowOptions, followEvents } from "./events.js";
 import { allItems, given, type Page, type Payload, unknownExperiment } from "./payload.js";
 import { RetrievalResults } from "./retrieval.js";
+import type { RetrievalSpec } from "./retrieval.types.js";
 import { execute, getFile, putFile } from "./transport.js";
 import type {
   Artifact,
@@ -38,6 +39,20 @@ export class AssayClient extends RetrievalResults {
     const { submitRobustnessExperiment: payload } = await execute<Data>(this.endpoint, documents.submitDocument, {
       input: { spec, idempotencyKey },
     });
+    return { id: given(payload, payload.experiment).id, replayed: payload.replayed };
+  }
+
+  /** Submits a retrieval experiment and gives its id. The same idempotency key and spec always give the same experiment. */
+  async submitRetrievalExperiment(
+    spec: RetrievalSpec,
+    idempotencyKey: string,
+  ): Promise<{ id: string; replayed: boolean }> {
+    type Data = { submitRetrievalExperiment: Payload & { experiment: { id: string } | null; replayed: boolean } };
+    const { submitRetrievalExperiment: payload } = await execute<Data>(
+      this.endpoint,
+      documents.submitRetrievalDocument,
+      { input: { spec, idempotencyKey } },
+    );
     return { id: given(payload, payload.experiment).id, replayed: payload.replayed };
   }
 

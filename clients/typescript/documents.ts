@@ -12,6 +12,10 @@ export const submitDocument = `mutation Submit($input: SubmitRobustnessInput!) {
   submitRobustnessExperiment(input: $input) { experiment { id } replayed ${errors} }
 }`;
 
+export const submitRetrievalDocument = `mutation Submit($input: SubmitRetrievalInput!) {
+  submitRetrievalExperiment(input: $input) { experiment { id } replayed ${errors} }
+}`;
+
 export const experimentDocument = `query Experiment($id: ID!) {
   experiment(id: $id) {
     id name state createdAt endedAt
@@ -33,7 +37,7 @@ export const runsDocument = `query Runs($id: ID!, $after: String) {
   experiment(id: $id) {
     page: runs(first: 100, after: $after) {
       edges { node {
-        id step state seed cell { ... on RobustnessCell { method task artifact spuriousness } } failure { code message } reusedFrom { id } supersededBy { id }
+        id step state seed cell { __typename ... on RobustnessCell { method task artifact spuriousness } ... on RetrievalCell { system alpha fold } } failure { code message } reusedFrom { id } supersededBy { id }
       } }
       pageInfo { hasNextPage endCursor }
     }

@@ -1,3 +1,5 @@
+import type { SubmitOptions } from "./types.js";
+
 /** A way to find documents for a query. */
 export type RetrievalSystem =
   | "BM25"
@@ -191,4 +193,73 @@ export interface QueryDiff {
     readonly baselineRank: number | null;
     readonly candidateRank: number | null;
   }[];
+}
+
+/** What a retrieval experiment asks. Fields that are left out take the service's defaults. */
+export interface RetrievalSpec {
+  readonly projectId: string;
+  readonly name: string;
+  /** A registered model: a SentenceTransformer in safetensors. */
+  readonly encoderId: string;
+  readonly encoder?: {
+    readonly maxLength?: number;
+    readonly queryPrompt?: string;
+    readonly documentPrompt?: string;
+    readonly pooling?: "MEAN" | "CLS";
+  };
+  readonly collection: {
+    readonly kind: "PLANTED" | "STDLIB" | "UPLOADED";
+    readonly planted?: {
+      readonly topics?: number;
+      readonly unseenTopics?: number;
+      readonly phrasings?: number;
+      readonly documentsPerTopic?: number;
+      readonly seed?: number;
+    };
+    /** The files of an uploaded collection, as versions of data sets. */
+    readonly corpusVersionId?: string;
+    readonly queriesVersionId?: string;
+    readonly qrelsVersionId?: string;
+    readonly qrelsTrainVersionId?: string;
+    readonly qrelsDevVersionId?: string;
+  };
+  readonly split?: {
+    readonly kind: "HASH" | "GIVEN" | "CROSS_FIT";
+    readonly dev?: number;
+    readonly test?: number;
+    readonly folds?: number;
+  };
+  /** Needed where a relevance code is negative. */
+  readonly gains?: readonly { readonly code: number; readonly gain: number }[];
+  readonly dropIdenticalIds?: boolean;
+  readonly expansion?: {
+    readonly kind: "PLANTED" | "UPLOADED" | "PRF" | "RELEVANT_DOCUMENT" | "ENDPOINT";
+    readonly versionId?: string;
+    readonly documents?: number;
+    readonly words?: number;
+    readonly url?: string;
+    readonly model?: string;
+    readonly prompt?: string;
+    readonly samples?: number;
+    readonly temperature?: number;
+    readonly maxTokens?: number;
+    readonly secretEnv?: string;
+    readonly pricePerMillionPromptTokens?: number;
+    readonly pricePerMillionCompletionTokens?: number;
+  };
+  readonly shards?: number;
+  readonly storage?: "FLOAT32" | "FLOAT16";
+  readonly student?: {
+    readonly mixedAlphas?: readonly number[];
+    readonly layers?: number;
+    readonly epochs?: number;
+    readonly batch?: number;
+    readonly learningRate?: number;
+    readonly temperature?: number;
+    readonly hardNegatives?: number;
+  };
+  readonly seeds?: readonly number[];
+  readonly gate?: "ENFORCE" | "REPORT";
+  readonly practicalThreshold?: number;
+  readonly options?: SubmitOptions;
 }

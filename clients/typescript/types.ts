@@ -1,3 +1,5 @@
+import type { RetrievalRow } from "./retrieval.types.js";
+
 /** State of an experiment, derived from its runs. */
 export type ExperimentState =
   | "QUEUED"
@@ -160,7 +162,7 @@ export interface Run {
   readonly step: string;
   readonly state: RunState;
   readonly seed: number | null;
-  readonly cell: RobustnessCell | null;
+  readonly cell: RobustnessCell | RetrievalCell | null;
   readonly failure: { readonly code: string; readonly message: string } | null;
   /** The equal run that it was answered from; null when it was worked on itself. */
   readonly reusedFrom: { readonly id: string } | null;
@@ -168,8 +170,15 @@ export interface Run {
   readonly supersededBy: { readonly id: string } | null;
 }
 
+/** A training of a retrieval experiment. */
+export interface RetrievalCell extends RetrievalRow {
+  readonly __typename: "RetrievalCell";
+  readonly fold: number;
+}
+
 /** A cell of a grid. */
 export interface RobustnessCell {
+  readonly __typename: "RobustnessCell";
   readonly method: TuningMethod;
   /** Null for uploaded preference rows, and so is the artifact. */
   readonly task: RobustnessTask | null;

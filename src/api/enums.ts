@@ -4,6 +4,7 @@ import { datasetKinds } from "../domain/dataset.js";
 import { capabilities, eventKinds, experimentStates } from "../domain/experiment.js";
 import { distillationVerdicts } from "../domain/leaderboard.js";
 import { reusePolicies } from "../domain/options.js";
+import { collectionKinds, expansionKinds, gatePolicies, splitKinds } from "../domain/retrieval.js";
 import { retrievalSystems } from "../domain/retrieval-systems.js";
 import {
   attentions,
@@ -534,4 +535,58 @@ export const DistillationVerdictEnum = published(distillationVerdicts, {
     GATE_CLOSED: "Nothing was distilled: the expanded teacher was not shown to beat the base encoder on dev queries.",
     NOT_TESTED: "A row of the confirmatory family is missing.",
   },
+});
+
+export const RetrievalCollectionKindEnum = published(collectionKinds, {
+  name: "RetrievalCollectionKind",
+  description: "Where a collection comes from.",
+  values: {
+    PLANTED: "Generated, with an effect planted in it: it shows that the machinery works, and nothing about real text.",
+    STDLIB: "The documentation of Python's standard library; first lines ask for the rest of their entries.",
+    UPLOADED: "Files of your own.",
+  },
+});
+
+export const QuerySplitKindEnum = published(splitKinds, {
+  name: "QuerySplitKind",
+  description: "How queries are divided into train, dev and test.",
+  values: {
+    HASH: "By the digest of their ids.",
+    GIVEN: "By the files of judgements that they stand in.",
+    CROSS_FIT:
+      "Into folds: each query is tested once, by a student that never saw it. For a few hundred queries or less.",
+  },
+});
+
+export const ExpansionKindEnum = published(expansionKinds, {
+  name: "ExpansionKind",
+  description: "Where the texts come from that expand queries.",
+  values: {
+    PLANTED: "The planted collection's own dictionary.",
+    UPLOADED: "A file.",
+    PRF: "The beginnings of the documents that BM25 finds first; no LLM.",
+    RELEVANT_DOCUMENT: "A relevant document, of training queries alone.",
+    ENDPOINT: "An LLM behind an OpenAI-compatible address.",
+  },
+});
+
+export const GatePolicyEnum = published(gatePolicies, {
+  name: "GatePolicy",
+  description: "What becomes of distillation where the expanded encoder does not beat the plain one on dev queries.",
+  values: {
+    ENFORCE: "Nothing is distilled, and the report says so.",
+    REPORT: "It is trained all the same, and the report says so.",
+  },
+});
+
+export const PoolingEnum = published(["MEAN", "CLS"] as const, {
+  name: "Pooling",
+  description: "How the vectors of tokens become one.",
+  values: { MEAN: "Their mean.", CLS: "That of the first token." },
+});
+
+export const VectorStorageEnum = published(["FLOAT32", "FLOAT16"] as const, {
+  name: "VectorStorage",
+  description: "How document vectors are kept; sums are always of 32 bits.",
+  values: { FLOAT32: "Four bytes a number.", FLOAT16: "Two bytes a number." },
 });

@@ -10,7 +10,7 @@ export async function printedSchema(): Promise<string> {
     submitter: { submit: () => Promise.reject(new AssayError("INTERNAL", "wanted to print the schema only")) },
     artifacts: new ArtifactFolder("."),
     publicUrl: () => "",
-    codeDigests: { robustness: "" },
+    codeDigests: { robustness: "", retrieval: "" },
     allowLocalModels: false,
   };
   return `${printSchema(lexicographicSortSchema(await makeSchema(parts)))}\n`;

@@ -12,6 +12,7 @@ import { CancellationResolver, CancelledRunResolver } from "./experiment/cancell
 import { ControlResolver } from "./experiment/control.resolver.js";
 import { EstimateResolver } from "./experiment/estimate.resolver.js";
 import { ExperimentResolver } from "./experiment/experiment.resolver.js";
+import { RetrievalResolver } from "./experiment/retrieval.resolver.js";
 import { type CodeDigests, type ExperimentSink, RobustnessResolver } from "./experiment/submit.resolver.js";
 import { WavesResolver } from "./experiment/waves.resolver.js";
 import { CompareResolver } from "./item/compare.resolver.js";
@@ -66,6 +67,7 @@ export function makeSchema(parts: SchemaParts): Promise<GraphQLSchema> {
       NodeResolver,
       ProjectResolver,
       RankingDiffResolver,
+      RetrievalResolver,
       RobustnessResolver,
       RunEventResolver,
       RunResolver,
@@ -106,6 +108,7 @@ function resolversOf(parts: SchemaParts): ReadonlyMap<unknown, object> {
     [NodeResolver, new NodeResolver(items)],
     [ProjectResolver, new ProjectResolver()],
     [RankingDiffResolver, new RankingDiffResolver()],
+    [RetrievalResolver, new RetrievalResolver(parts.submitter, parts.codeDigests)],
     [RobustnessResolver, new RobustnessResolver(parts.submitter, parts.codeDigests)],
     [RunEventResolver, new RunEventResolver()],
     [RunResolver, new RunResolver()],

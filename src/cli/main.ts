@@ -6,12 +6,16 @@ import { AssayError, catalogue } from "../errors.js";
 import { demoUsage, parseDemoArguments } from "./arguments.js";
 import { demo } from "./demo.js";
 import { parseExperimentArguments, report, reportUsage, watch, watchUsage } from "./experiments.js";
+import { retrieval } from "./retrieval.js";
+import { parseRetrievalArguments, retrievalUsage } from "./retrieval-arguments.js";
+import { parseRetrievalDemoArguments, retrievalDemo, retrievalDemoUsage } from "./retrieval-demo.js";
 import { parseRobustnessArguments, robustness, robustnessUsage } from "./robustness.js";
 
 const usage = `Usage: assay <command>
 
-  demo        runs a small robustness experiment on this machine and prints its report
+  demo        runs a small robustness experiment on this machine and prints its report; "demo retrieval" a retrieval experiment
   robustness  submits a robustness experiment by a preset: smoke, laptop or full
+  retrieval   submits a retrieval experiment over a collection of your own, a planted one, or Python's documentation
   watch       follows an experiment to its report
   report      prints the report of an experiment and writes its files
   topics      makes Kafka's topics on the brokers of ASSAY_KAFKA_BROKERS
@@ -36,7 +40,11 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
   if (command === "topics") return await program("topics.js", args);
   switch (command) {
     case "demo":
-      return await unlessHelp(parseDemoArguments(args), demoUsage, demo);
+      return args[0] === "retrieval"
+        ? await unlessHelp(parseRetrievalDemoArguments(args.slice(1)), retrievalDemoUsage, retrievalDemo)
+        : await unlessHelp(parseDemoArguments(args), demoUsage, demo);
+    case "retrieval":
+      return await retrievalCommand(args);
     case "robustness":
       return await unlessHelp(parseRobustnessArguments(args), robustnessUsage, robustness);
     case "watch":
@@ -47,6 +55,14 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
       process.stderr.write(`wanted one of the commands below, but got ${command}\n\n${usage}`);
       return 64;
   }
+}
+
+/** `assay retrieval watch ID` and `report ID` are the commands of the same names. */
+async function retrievalCommand(args: readonly string[]): Promise<number> {
+  const [first, ...rest] = args;
+  if (first === "watch") return await unlessHelp(parseExperimentArguments(rest), watchUsage, watch);
+  if (first === "report") return await unlessHelp(parseExperimentArguments(rest), reportUsage, report);
+  return await unlessHelp(parseRetrievalArguments(args), retrievalUsage, retrieval);
 }
 
 async function unlessHelp<T>(

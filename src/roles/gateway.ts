@@ -24,7 +24,10 @@ export async function gatewayRole(life: Life): Promise<number> {
     artifacts: artifacts.store,
     log: life.log("api"),
     allowLocalModels: config.allowLocalModels,
-    codeDigests: { robustness: sourceDigest(join(projectFolder(), "pods"), "robustness") },
+    codeDigests: {
+      robustness: sourceDigest(join(projectFolder(), "pods"), "robustness"),
+      retrieval: sourceDigest(join(projectFolder(), "pods"), "retrieval"),
+    },
     host: config.host,
     port: config.port,
     ...(config.publicUrl === undefined ? {} : { publicUrl: config.publicUrl }),

@@ -64,7 +64,7 @@ export async function testApi(options: Partial<ApiOptions> = {}): Promise<TestAp
     artifacts,
     log: jsonLog("api", (line) => logged.push(line)),
     allowLocalModels: true,
-    codeDigests: { robustness: "c".repeat(64) },
+    codeDigests: { robustness: "c".repeat(64), retrieval: "e".repeat(64) },
     ready: () => Promise.resolve({ ready: true, checks: { database: true } }),
     host: "127.0.0.1",
     port: 0,

@@ -40,7 +40,7 @@ export async function openGateway({ access, folder, port = 0 }: GatewayParts): P
     artifacts: new ArtifactFolder(join(folder, "artifacts")),
     log: quietLog,
     allowLocalModels: true,
-    codeDigests: { robustness: sha256("code of a test") },
+    codeDigests: { robustness: sha256("code of a test"), retrieval: sha256("code of a test") },
     ready: () => Promise.resolve({ ready: true, checks: {} }),
     host: "127.0.0.1",
     port,

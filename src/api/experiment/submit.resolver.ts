@@ -34,6 +34,7 @@ export interface ExperimentSink {
 /** Source digests of the capabilities' code; runs of other code are other runs. */
 export interface CodeDigests {
   readonly robustness: string;
+  readonly retrieval: string;
 }
 
 @Resolver(() => RobustnessExperimentType)

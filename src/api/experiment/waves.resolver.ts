@@ -3,6 +3,7 @@ import { newId } from "../../domain/digest.js";
 import type { Experiment } from "../../domain/experiment.js";
 import { additionsIn, extended, extensionFaults, type GridAdditions, gridWith } from "../../domain/extension.js";
 import { planRobustness } from "../../domain/robustness-plan.js";
+import { unsupported } from "../../domain/rules.js";
 import { AssayError, invalidInput, notFound } from "../../errors.js";
 import { type ExtensionWish, extendExperiment } from "../../store/extend.js";
 import { retryRuns } from "../../store/retry.js";
@@ -73,6 +74,13 @@ export class WavesResolver {
   }
 
   async #planOf(experiment: Experiment, additions: GridAdditions, { reads }: Context): Promise<ExtensionWish["plan"]> {
+    if (experiment.capability !== "ROBUSTNESS") {
+      throw unsupported(
+        ["input", "experimentId"],
+        ["an experiment of the capability ROBUSTNESS"],
+        experiment.capability,
+      );
+    }
     const { modelDigest, datasetDigest, codeDigest } = gridWith(experiment, []);
     if (codeDigest !== this.#codeDigests.robustness) throw otherCode();
     const model = await reads.modelOfDigest(modelDigest);

@@ -1,7 +1,8 @@
 import type { Json } from "../../domain/digest.js";
+import { retrievalSystems } from "../../domain/retrieval-systems.js";
 import { robustnessTasks, spuriousArtifacts, tuningMethods } from "../../domain/robustness.js";
 import type { Run } from "../../domain/run.js";
-import type { MetricEstimateType, ProvenanceType, RobustnessCellType } from "./run.type.js";
+import type { MetricEstimateType, ProvenanceType, RetrievalCellType, RobustnessCellType } from "./run.type.js";
 
 // Columns of JSON are read with care: what a pod wrote there is not ours.
 
@@ -55,6 +56,13 @@ export function cellOf(cell: Json): Omit<RobustnessCellType, "model"> | null {
   };
 }
 
+/** A retrieval run's cell without its encoder, or null for steps that are no training. */
+export function studentOf(cell: Json): Omit<RetrievalCellType, "encoder"> | null {
+  const system = oneOf(fieldOf(cell, "system"), retrievalSystems);
+  if (system === null) return null;
+  return { system, alpha: numberOf(fieldOf(cell, "alpha")), fold: numberOf(fieldOf(cell, "fold")) ?? 0 };
+}
+
 /** The estimates of a train run's result; what is not whole is left out. */
 export function estimatesOf(metrics: Json): MetricEstimateType[] {
   return entriesOf(fieldOf(metrics, "estimates")).flatMap(([name, estimate]) => {
@@ -68,17 +76,23 @@ export function estimatesOf(metrics: Json): MetricEstimateType[] {
 }
 
 /** What a run's spec says that its result depends on. */
-export function provenanceOf(run: Pick<Run, "spec" | "specSha256" | "seed">): ProvenanceType {
+export function provenanceOf(run: Pick<Run, "spec" | "specSha256" | "seed" | "inputs">): ProvenanceType {
   const spec: Json = JSON.parse(run.spec);
   const uploaded = textOf(fieldOf(fieldOf(spec, "data"), "digest"));
-  const model = textOf(fieldOf(fieldOf(spec, "model"), "digest"));
+  const model = textOf(fieldOf(fieldOf(spec, "model") ?? fieldOf(spec, "encoder"), "digest"));
   return {
     specDigest: run.specSha256,
-    datasetDigests: uploaded === null ? [] : [uploaded],
+    datasetDigests: [...(uploaded === null ? [] : [uploaded]), ...filesOf(run)],
     modelDigests: model === null ? [] : [model],
     codeDigest: textOf(fieldOf(spec, "codeDigest")) ?? "",
     seeds: run.seed === null ? [] : [run.seed],
     precision: textOf(fieldOf(spec, "precision")) ?? "",
     threads: numberOf(fieldOf(spec, "threads")) ?? 1,
   };
+}
+
+/** Uploaded files of a collection that a run reads itself; those of data that specs name are named there. */
+function filesOf({ spec, inputs }: Pick<Run, "spec" | "inputs">): string[] {
+  if (fieldOf(JSON.parse(spec), "capability") !== "retrieval") return [];
+  return inputs.flatMap(({ from }) => (from.kind === "ARTIFACT" ? [from.sha256] : []));
 }

@@ -11,7 +11,7 @@ import type { UsedAndSaved } from "../reads.js";
 import type { UsageType } from "../usage.type.js";
 import { RunEventConnection } from "./event.type.js";
 import { failureOf } from "./failure.type.js";
-import { cellOf, estimatesOf, provenanceOf } from "./json.js";
+import { cellOf, estimatesOf, provenanceOf, studentOf } from "./json.js";
 import type { AttemptType, MetricEstimateType, ProvenanceType, RunProgressType } from "./run.type.js";
 import { RunType } from "./run.type.js";
 
@@ -38,10 +38,11 @@ export class RunResolver {
 
   @FieldResolver()
   async cell(@Root() run: Run, @Ctx() { reads }: Context): Promise<object | null> {
-    const cell = cellOf(run.cell);
-    if (cell === null) return null;
+    const [cell, student] = [cellOf(run.cell), studentOf(run.cell)];
+    if (cell === null && student === null) return null;
     const [digest] = provenanceOf(run).modelDigests;
     const model = digest === undefined ? null : await reads.modelOfDigest(digest);
+    if (student !== null) return { __typename: "RetrievalCell", ...student, encoder: model };
     return { __typename: "RobustnessCell", ...cell, model };
   }
 

@@ -1,4 +1,5 @@
 import { createUnionType, Field, Float, Int, ObjectType } from "type-graphql";
+import type { RetrievalSystem } from "../../domain/retrieval-systems.js";
 import type { RobustnessTask, SpuriousArtifact, TuningMethod } from "../../domain/robustness.js";
 import type { Attempt, Run } from "../../domain/run.js";
 import type { StateReason } from "../../domain/standing.js";
@@ -6,6 +7,7 @@ import { connectionType } from "../connection.js";
 import {
   type IntervalMethod,
   IntervalMethodEnum,
+  RetrievalSystemEnum,
   RobustnessTaskEnum,
   RunStateEnum,
   SpuriousArtifactEnum,
@@ -52,11 +54,29 @@ export class RobustnessCellType {
   readonly model!: object | null;
 }
 
+@ObjectType("RetrievalCell", { description: "A training of a retrieval experiment." })
+export class RetrievalCellType {
+  @Field(() => RetrievalSystemEnum, { description: "The system that is trained." })
+  readonly system!: RetrievalSystem;
+
+  @Field(() => Float, {
+    nullable: true,
+    description: "The weight of distillation in the loss, 0 to 1; null of what is not trained by it.",
+  })
+  readonly alpha!: number | null;
+
+  @Field(() => Int, { description: "The fold whose queries it never sees; 0 without cross-fitting." })
+  readonly fold!: number;
+
+  @Field(() => ModelType, { nullable: true, description: "The encoder; null when it is no longer registered." })
+  readonly encoder!: object | null;
+}
+
 /** The cell of any capability. */
 export const Cell = createUnionType({
   name: "Cell",
   description: "A cell of an experiment's grid.",
-  types: () => [RobustnessCellType] as const,
+  types: () => [RobustnessCellType, RetrievalCellType] as const,
   resolveType: (value) => (value as unknown as Typed).__typename,
 });
 
