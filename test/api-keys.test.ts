@@ -105,6 +105,10 @@ describe("a key", () => {
       spec: { projectId, name: "n", modelId: idOf("Model", zero), methods: ["SFT"], spuriousness: [0], seeds: [1] },
       idempotencyKey: "k",
     },
+    submitRetrievalExperiment: {
+      spec: { projectId, name: "n", encoderId: idOf("Model", zero), collection: { kind: "PLANTED" } },
+      idempotencyKey: "k",
+    },
     cancelExperiment: { experimentId: idOf("Experiment", zero) },
     pauseExperiment: { experimentId: idOf("Experiment", zero) },
     resumeExperiment: { experimentId: idOf("Experiment", zero) },

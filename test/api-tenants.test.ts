@@ -109,6 +109,12 @@ for (const who of ["another tenant", "another project of the tenant"]) {
         seeds: [1],
         tasks: ["KEYWORD_INCLUSION"],
       };
+      const retrieval = {
+        projectId: spec["projectId"],
+        name: "n",
+        encoderId: idOf("Model", newIdOfNothing),
+        collection: { kind: "PLANTED" },
+      };
       const file = { name: "n", kind: "PREFERENCE", bytes: 1, digest: "a".repeat(64) };
       const named: readonly [string, string, string, (id: string) => object][] = [
         [
@@ -132,6 +138,36 @@ for (const who of ["another tenant", "another project of the tenant"]) {
           "DatasetVersion",
           (datasetVersionId) => ({
             spec: { ...spec, modelId: idOf("Model", newIdOfNothing), datasetVersionId },
+            idempotencyKey: "k",
+          }),
+        ],
+        [
+          "submitRetrievalExperiment",
+          "SubmitRetrievalInput",
+          "Model",
+          (encoderId) => ({ spec: { ...retrieval, encoderId }, idempotencyKey: "k" }),
+        ],
+        [
+          "submitRetrievalExperiment",
+          "SubmitRetrievalInput",
+          "Project",
+          (projectId) => ({ spec: { ...retrieval, projectId }, idempotencyKey: "k" }),
+        ],
+        [
+          "submitRetrievalExperiment",
+          "SubmitRetrievalInput",
+          "DatasetVersion",
+          (versionId) => ({
+            spec: {
+              ...retrieval,
+              collection: {
+                kind: "UPLOADED",
+                corpusVersionId: versionId,
+                queriesVersionId: versionId,
+                qrelsVersionId: versionId,
+              },
+              expansion: { kind: "UPLOADED", versionId },
+            },
             idempotencyKey: "k",
           }),
         ],
