@@ -25,10 +25,14 @@ def folder_digest(folder: Path) -> str:
     """
     listing = []
     for path in sorted(_files(folder), key=lambda file: file.name):
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        listing.append({"bytes": path.stat().st_size, "name": path.name, "sha256": sha256})
+        listing.append({"bytes": path.stat().st_size, "name": path.name, "sha256": sha256_of(path)})
     return hashlib.sha256(canonical_json(listing)).hexdigest()
+
+
+def sha256_of(path: Path) -> str:
+    """Gives the SHA-256 of a file in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_folder(folder: Path) -> None:

