@@ -20,7 +20,7 @@ function context(more: Partial<RetrievalContext> = {}): RetrievalContext {
     return String(ids);
   };
   const model = { digest: "a".repeat(64), source: { kind: "PACKAGE", name: "e", version: "1" } } as const;
-  return { model, files: null, expansions: null, codeDigest: "c".repeat(64), newId, ...more };
+  return { model, files: null, expansions: null, writer: null, codeDigest: "c".repeat(64), newId, ...more };
 }
 
 function plan(input: Partial<RetrievalInput> = {}, more: Partial<RetrievalContext> = {}): PlannedExperiment {
@@ -265,5 +265,7 @@ describe("submitRetrievalExperiment", async () => {
     const needless = { ...collection, qrelsDevVersionId: qrelsVersionId };
     assert.deepEqual(await told({ collection: needless, expansion }, "needless"), ["collection.qrelsDevVersionId"]);
     assert.deepEqual(await told({ collection, expansion: { kind: "UPLOADED" } }, "none"), ["expansion.versionId"]);
+    assert.deepEqual(await told({ collection, expansion: { kind: "LOCAL" } }, "no model"), ["expansion.modelId"]);
+    assert.deepEqual(await told({ collection, expansion: { kind: "LOCAL", modelId: encoderId } }, "local"), []);
   });
 });

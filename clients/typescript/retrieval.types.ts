@@ -233,8 +233,10 @@ export interface RetrievalSpec {
   readonly gains?: readonly { readonly code: number; readonly gain: number }[];
   readonly dropIdenticalIds?: boolean;
   readonly expansion?: {
-    readonly kind: "PLANTED" | "UPLOADED" | "PRF" | "RELEVANT_DOCUMENT" | "ENDPOINT";
+    readonly kind: "PLANTED" | "UPLOADED" | "PRF" | "RELEVANT_DOCUMENT" | "ENDPOINT" | "LOCAL";
     readonly versionId?: string;
+    /** For LOCAL: a registered language model. */
+    readonly modelId?: string;
     readonly documents?: number;
     readonly words?: number;
     readonly url?: string;

@@ -567,6 +567,7 @@ export const ExpansionKindEnum = published(expansionKinds, {
     PRF: "The beginnings of the documents that BM25 finds first; no LLM.",
     RELEVANT_DOCUMENT: "A relevant document, of training queries alone.",
     ENDPOINT: "An LLM behind an OpenAI-compatible address.",
+    LOCAL: "A language model that the pods run.",
   },
 });
 

@@ -18,6 +18,7 @@ export interface CollectionFiles {
 export type ExpansionChoice =
   | { readonly kind: "FILE"; readonly file: string }
   | { readonly kind: "PRF" | "RELEVANT_DOCUMENT" | "PLANTED" }
+  | { readonly kind: "LOCAL"; readonly model: ModelSource }
   | { readonly kind: "ENDPOINT"; readonly url: string; readonly model: string; readonly secretEnv?: string };
 
 /** What `assay retrieval` was asked for. */
@@ -56,11 +57,11 @@ contrastive training and a shuffled teacher. Shows how far it is, and prints the
   --qrels FILE        judgements of the test queries, or of all: BEIR's three columns, or TREC's four
   --qrels-train FILE  judgements of the training queries
   --qrels-dev FILE    judgements of the dev queries
-  --gains LIST        gains of relevance codes that are none themselves, for instance -1=0,1=3; asked for where a code is negative
+  --gains LIST        gains of relevance codes that are none themselves, for instance 1=3,-1=0; asked for where a code is negative
   --split HOW         hash, given (by the three files of judgements) or cross-fit (five folds, for a few hundred queries or less)
   --expansions FROM   a file of expansions (JSON lines, also query2doc's), or prf, relevant-document, planted; without it prf, for planted its own
-  --endpoint URL      an LLM behind an OpenAI-compatible address writes the expansions, with --teacher
-  --teacher MODEL     its name there
+  --teacher MODEL     an LLM writes the expansions: with --endpoint its name there; else a folder or a hub model as owner/name@commit, on the pods
+  --endpoint URL      an OpenAI-compatible address, with /v1
   --secret-env NAME   the variable of the pods that holds its key
   --encoder MODEL     a folder with a SentenceTransformer in safetensors, or a hub model as owner/name@commit (default: all-MiniLM-L6-v2)
   --seeds N           seeds of each training (default: the service's)
@@ -172,8 +173,9 @@ function beirFolder(folder: string, values: Values): CollectionFiles {
 function expansionsIn(values: Values, collection: RetrievalOptions["collection"]): ExpansionChoice {
   const { expansions, endpoint, teacher } = values;
   if (endpoint !== undefined || teacher !== undefined) {
-    if (endpoint === undefined || teacher === undefined) throw refused("--endpoint and --teacher together", "one");
-    if (expansions !== undefined) throw refused("either --expansions or --endpoint", "both");
+    if (teacher === undefined) throw refused("--teacher beside --endpoint", "none");
+    if (expansions !== undefined) throw refused("either --expansions or --teacher", "both");
+    if (endpoint === undefined) return { kind: "LOCAL", model: modelSource(teacher) };
     const secretEnv = values["secret-env"];
     return { kind: "ENDPOINT", url: endpoint, model: teacher, ...(secretEnv === undefined ? {} : { secretEnv }) };
   }
@@ -194,7 +196,7 @@ function expansionsIn(values: Values, collection: RetrievalOptions["collection"]
 function gainsIn(list: string): { code: number; gain: number }[] {
   return list.split(",").map((pair) => {
     const [, code, gain] = /^\s*([+-]?\d{1,4})=(\d{1,4})\s*$/.exec(pair) ?? [];
-    if (code === undefined || gain === undefined) throw refused("--gains: codes with gains, as -1=0,1=3", pair);
+    if (code === undefined || gain === undefined) throw refused("--gains: codes with gains, as 1=3,-1=0", pair);
     return { code: Number(code), gain: Number(gain) };
   });
 }

@@ -85,6 +85,9 @@ class Uploads {
 
   async expansion(choice: ExpansionChoice): Promise<NonNullable<RetrievalSpec["expansion"]>> {
     if (choice.kind === "FILE") return { kind: "UPLOADED", versionId: await this.#send("EXPANSIONS", choice.file) };
+    if (choice.kind === "LOCAL") {
+      return { kind: "LOCAL", modelId: (await registered(this.#client, this.#projectId, choice.model)).id };
+    }
     if (choice.kind !== "ENDPOINT") return { kind: choice.kind };
     const { url, model, secretEnv } = choice;
     return { kind: "ENDPOINT", url, model, ...(secretEnv === undefined ? {} : { secretEnv }) };

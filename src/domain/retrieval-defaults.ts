@@ -38,7 +38,10 @@ export const defaultStudent: StudentOptions = {
 /** How much of how many documents pseudo-relevance feedback takes. */
 export const defaultPrf = { documents: 3, words: 48 } as const;
 
-/** How an LLM is asked. */
+/** How an LLM is asked that the pods run. */
+export const defaultLocal = { temperature: 0, maxTokens: 64 } as const;
+
+/** How an LLM is asked behind an address. */
 export const defaultEndpoint: Omit<EndpointExpansion, "kind" | "url" | "model"> = {
   prompt: "Write a short passage that answers the question.\n\nQuestion: {query}\nPassage:",
   samples: 1,

@@ -1,5 +1,12 @@
 import type { AssayError } from "../errors.js";
-import type { Expansion, QuerySplit, RetrievalRequest, StudentOptions } from "./retrieval.js";
+import type {
+  EndpointExpansion,
+  Expansion,
+  LocalExpansion,
+  QuerySplit,
+  RetrievalRequest,
+  StudentOptions,
+} from "./retrieval.js";
 import { distinct, eachOnce, inRange, type Path, unless, unsupported, wholeNumber } from "./rules.js";
 
 const NAME_LENGTH_MAX = 200;
@@ -80,13 +87,30 @@ function expansionFaults(expansion: Expansion, path: Path): AssayError[] {
       ...wholeNumber(expansion.words, [1, 1000], at("words")),
     ];
   }
+  if (expansion.kind === "LOCAL") return askingFaults(expansion, path);
   if (expansion.kind !== "ENDPOINT") return [];
-  const { url, model, prompt, samples, temperature, maxTokens, secretEnv } = expansion;
+  const { url, model, secretEnv } = expansion;
   const address = URL.canParse(url) ? new URL(url) : null;
   const usable = address !== null && /^https?:$/.test(address.protocol) && address.username === "";
   return [
     ...unless(usable, at("url"), "an http or https address without a login", url),
     ...unless(model.trim() !== "" && model.length <= 200, at("model"), "1 to 200 characters", model),
+    ...askingFaults(expansion, path),
+    ...unless(
+      secretEnv === null || /^[A-Z][A-Z0-9_]{0,99}$/.test(secretEnv),
+      at("secretEnv"),
+      "the name of a variable, in capitals",
+      secretEnv,
+    ),
+    ...inRange(expansion.pricePerMillionPromptTokens, [0, 1e6], at("pricePerMillionPromptTokens")),
+    ...inRange(expansion.pricePerMillionCompletionTokens, [0, 1e6], at("pricePerMillionCompletionTokens")),
+  ];
+}
+
+function askingFaults(asking: EndpointExpansion | LocalExpansion, path: Path): AssayError[] {
+  const { prompt, samples, temperature, maxTokens } = asking;
+  const at = (field: string): Path => [...path, field];
+  return [
     ...unless(
       prompt.includes("{query}") && prompt.length <= PROMPT_LENGTH_MAX,
       at("prompt"),
@@ -96,14 +120,6 @@ function expansionFaults(expansion: Expansion, path: Path): AssayError[] {
     ...wholeNumber(samples, [1, 16], at("samples")),
     ...inRange(temperature, [0, 2], at("temperature")),
     ...wholeNumber(maxTokens, [1, 4096], at("maxTokens")),
-    ...unless(
-      secretEnv === null || /^[A-Z][A-Z0-9_]{0,99}$/.test(secretEnv),
-      at("secretEnv"),
-      "the name of a variable, in capitals",
-      secretEnv,
-    ),
-    ...inRange(expansion.pricePerMillionPromptTokens, [0, 1e6], at("pricePerMillionPromptTokens")),
-    ...inRange(expansion.pricePerMillionCompletionTokens, [0, 1e6], at("pricePerMillionCompletionTokens")),
   ];
 }
 

@@ -21,6 +21,8 @@ export interface RetrievalContext {
   readonly files: RetrievalFiles | null;
   /** The digest of uploaded expansions; null where they come from elsewhere. */
   readonly expansions: string | null;
+  /** The model that writes expansions; null where the pods run none. */
+  readonly writer: { readonly digest: string; readonly source: ModelSource } | null;
   /** Source digest of the capability's code. */
   readonly codeDigest: string;
   /** Makes the ids; passed in so that the plan stays pure. */
@@ -38,11 +40,14 @@ export class RetrievalSpecs {
   readonly #shared: Spec;
   readonly #encoder: Spec;
   readonly #collection: Spec;
+  readonly #expansion: Spec;
 
-  constructor(request: RetrievalRequest, { codeDigest, model, files }: RetrievalContext) {
+  constructor(request: RetrievalRequest, { codeDigest, model, files, writer }: RetrievalContext) {
     this.#request = request;
     this.#shared = { capability: "retrieval", version: 1, codeDigest, precision: "fp32", threads: THREADS };
     this.#encoder = { digest: model.digest, source: { ...model.source }, ...request.encoder };
+    const local = writer === null ? {} : { model: { digest: writer.digest, source: { ...writer.source } } };
+    this.#expansion = { ...request.expansion, ...local };
     this.#collection = { ...request.collection, ...(files ?? {}) };
   }
 
@@ -70,7 +75,7 @@ export class RetrievalSpecs {
   expand(): Json {
     const { expansion, dropIdenticalIds } = this.#request;
     const made = expansion.kind === "PLANTED" ? { collection: this.#collection } : {};
-    return { ...this.#of("expand"), ...made, expansion: { ...expansion }, dropIdenticalIds };
+    return { ...this.#of("expand"), ...made, expansion: this.#expansion, dropIdenticalIds };
   }
 
   /** Of the run that computes the teacher's vectors, the untrained rows and the gate. */
@@ -97,7 +102,7 @@ export class RetrievalSpecs {
 
   /** Of the report over all trainings. */
   report(cells: readonly StudentCell[]): Json {
-    const { name, split, gains, dropIdenticalIds, expansion, seeds, gate, practicalThreshold } = this.#request;
+    const { name, split, gains, dropIdenticalIds, seeds, gate, practicalThreshold } = this.#request;
     return {
       ...this.#of("report"),
       name,
@@ -106,7 +111,7 @@ export class RetrievalSpecs {
       split: { ...split },
       relevance: { gains: gains === null ? null : gains.map((one) => ({ ...one })) },
       dropIdenticalIds,
-      expansion: { ...expansion },
+      expansion: this.#expansion,
       student: { ...this.#request.student },
       seeds,
       cells: cells.map((cell, input) => ({ input, ...cell })),
@@ -139,8 +144,12 @@ export function retrievalRequestSpec(request: RetrievalRequest): Spec {
 /** What is stored of a request. */
 export function retrievalExperimentSpec(
   request: RetrievalRequest,
-  { model, files, expansions, codeDigest }: RetrievalContext,
+  { model, files, expansions, writer, codeDigest }: RetrievalContext,
 ): Json {
-  const uploaded = { files: files === null ? null : { ...files }, expansionsDigest: expansions };
+  const uploaded = {
+    files: files === null ? null : { ...files },
+    expansionsDigest: expansions,
+    writerDigest: writer?.digest ?? null,
+  };
   return { ...retrievalRequestSpec(request), modelDigest: model.digest, ...uploaded, codeDigest };
 }

@@ -27,28 +27,38 @@ export type QuerySplit =
   | { readonly kind: "CROSS_FIT"; readonly folds: number; readonly dev: number };
 
 /** Where expansions come from. */
-export const expansionKinds = ["PLANTED", "UPLOADED", "PRF", "RELEVANT_DOCUMENT", "ENDPOINT"] as const;
+export const expansionKinds = ["PLANTED", "UPLOADED", "PRF", "RELEVANT_DOCUMENT", "ENDPOINT", "LOCAL"] as const;
 export type ExpansionKind = (typeof expansionKinds)[number];
 
-/** An LLM behind an OpenAI-compatible address. */
-export interface EndpointExpansion {
-  readonly kind: "ENDPOINT";
-  readonly url: string;
-  readonly model: string;
+/** How an LLM is asked. */
+interface Asking {
   /** Holds `{query}`; sent as it is, and hashed. */
   readonly prompt: string;
   readonly samples: number;
   readonly temperature: number;
   readonly maxTokens: number;
+}
+
+/** An LLM behind an OpenAI-compatible address. */
+export interface EndpointExpansion extends Asking {
+  readonly kind: "ENDPOINT";
+  readonly url: string;
+  readonly model: string;
   /** The variable of the pods that holds the key; null where none is needed. */
   readonly secretEnv: string | null;
   readonly pricePerMillionPromptTokens: number;
   readonly pricePerMillionCompletionTokens: number;
 }
 
+/** An LLM that the pods run themselves: a registered model, which is named apart. */
+export interface LocalExpansion extends Asking {
+  readonly kind: "LOCAL";
+}
+
 /** What expands queries. */
 export type Expansion =
   | EndpointExpansion
+  | LocalExpansion
   | { readonly kind: "PRF"; readonly documents: number; readonly words: number }
   | { readonly kind: "PLANTED" | "UPLOADED" | "RELEVANT_DOCUMENT" };
 

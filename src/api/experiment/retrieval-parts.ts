@@ -1,5 +1,6 @@
 import type { DatasetKind, DatasetVersion } from "../../domain/dataset.js";
 import { newId } from "../../domain/digest.js";
+import type { Model } from "../../domain/model.js";
 import type { RetrievalContext, RetrievalFiles } from "../../domain/retrieval-specs.js";
 import { type AssayError, invalidInput, notFound } from "../../errors.js";
 import type { Context } from "../context.js";
@@ -36,8 +37,26 @@ export async function retrievalParts(
     spec.expansion?.kind === "UPLOADED"
       ? await versions.find(spec.expansion.versionId, "EXPANSIONS", [...root, "expansion", "versionId"])
       : null;
+  const writer = await writerOf(spec, { asked, faults }, [...root, "expansion", "modelId"]);
   if (faults.length > 0 || model === null) return { faults, found: null, documents };
-  return { faults, found: { model, files, expansions: expansions?.digest ?? null, codeDigest, newId }, documents };
+  return {
+    faults,
+    found: { model, files, expansions: expansions?.digest ?? null, writer, codeDigest, newId },
+    documents,
+  };
+}
+
+/** The model that writes expansions on the pods; null where none does. */
+async function writerOf(
+  { expansion }: RetrievalInput,
+  { asked, faults }: { readonly asked: Asked; readonly faults: AssayError[] },
+  path: readonly string[],
+): Promise<Model | null> {
+  if (expansion?.kind !== "LOCAL") return null;
+  const key = expansion.modelId == null ? null : keyIn(expansion.modelId, "Model");
+  const model = key === null ? null : await asked.reads.model(key);
+  if (model === null) faults.push(notFound(path, "model", expansion.modelId ?? ""));
+  return model;
 }
 
 /** The files of an uploaded collection; none of one that is made. */

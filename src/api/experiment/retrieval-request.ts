@@ -1,8 +1,16 @@
-import type { Collection, Expansion, QuerySplit, RetrievalRequest } from "../../domain/retrieval.js";
+import type {
+  Collection,
+  EndpointExpansion,
+  Expansion,
+  LocalExpansion,
+  QuerySplit,
+  RetrievalRequest,
+} from "../../domain/retrieval.js";
 import {
   DEFAULT_RETRIEVAL_THRESHOLD,
   defaultEncoder,
   defaultEndpoint,
+  defaultLocal,
   defaultPlanted,
   defaultPrf,
   defaultRetrievalSeeds,
@@ -73,22 +81,42 @@ function splitOf(input: QuerySplitInput | null | undefined): QuerySplit {
 
 function expansionOf(input: ExpansionInput): Expansion {
   const { kind } = input;
-  if (kind === "PRF") {
-    return { kind, documents: input.documents ?? defaultPrf.documents, words: input.words ?? defaultPrf.words };
+  switch (kind) {
+    case "PRF":
+      return { kind, documents: input.documents ?? defaultPrf.documents, words: input.words ?? defaultPrf.words };
+    case "LOCAL":
+      return { kind, ...askingOf(input, defaultLocal) };
+    case "ENDPOINT":
+      return { kind, ...askingOf(input, defaultEndpoint), ...addressOf(input) };
+    case "PLANTED":
+    case "UPLOADED":
+    case "RELEVANT_DOCUMENT":
+      return { kind };
+    default:
+      return kind satisfies never;
   }
-  if (kind !== "ENDPOINT") return { kind };
+}
+
+function askingOf(
+  { prompt, samples, temperature, maxTokens }: ExpansionInput,
+  defaults: { readonly temperature: number; readonly maxTokens: number },
+): Omit<LocalExpansion, "kind"> {
   return {
-    kind,
+    prompt: prompt ?? defaultEndpoint.prompt,
+    samples: samples ?? defaultEndpoint.samples,
+    temperature: temperature ?? defaults.temperature,
+    maxTokens: maxTokens ?? defaults.maxTokens,
+  };
+}
+
+function addressOf(input: ExpansionInput): Omit<EndpointExpansion, keyof LocalExpansion> {
+  const [prompts, completions] = [input.pricePerMillionPromptTokens, input.pricePerMillionCompletionTokens];
+  return {
     url: input.url ?? "",
     model: input.model ?? "",
-    prompt: input.prompt ?? defaultEndpoint.prompt,
-    samples: input.samples ?? defaultEndpoint.samples,
-    temperature: input.temperature ?? defaultEndpoint.temperature,
-    maxTokens: input.maxTokens ?? defaultEndpoint.maxTokens,
     secretEnv: input.secretEnv ?? defaultEndpoint.secretEnv,
-    pricePerMillionPromptTokens: input.pricePerMillionPromptTokens ?? defaultEndpoint.pricePerMillionPromptTokens,
-    pricePerMillionCompletionTokens:
-      input.pricePerMillionCompletionTokens ?? defaultEndpoint.pricePerMillionCompletionTokens,
+    pricePerMillionPromptTokens: prompts ?? defaultEndpoint.pricePerMillionPromptTokens,
+    pricePerMillionCompletionTokens: completions ?? defaultEndpoint.pricePerMillionCompletionTokens,
   };
 }
 

@@ -91,6 +91,9 @@ export class ExpansionInput {
   @Field(() => ID, { ...maybe, description: "A version of kind EXPANSIONS, for UPLOADED." })
   readonly versionId?: string | null;
 
+  @Field(() => ID, { ...maybe, description: "A registered language model that the pods run, for LOCAL." })
+  readonly modelId?: string | null;
+
   @Field(() => Int, { ...maybe, description: "Documents that are taken, for PRF. Default 3." })
   readonly documents?: number | null;
 
@@ -112,10 +115,10 @@ export class ExpansionInput {
   @Field(() => Int, { ...maybe, description: "Texts for each query, 1 to 16. Default 1." })
   readonly samples?: number | null;
 
-  @Field(() => Float, { ...maybe, description: "0 to 2. Default 0.7." })
+  @Field(() => Float, { ...maybe, description: "0 to 2. Default 0.7, for LOCAL 0." })
   readonly temperature?: number | null;
 
-  @Field(() => Int, { ...maybe, description: "The longest text. Default 128." })
+  @Field(() => Int, { ...maybe, description: "The longest text. Default 128, for LOCAL 64." })
   readonly maxTokens?: number | null;
 
   @Field(() => String, {
