@@ -37,15 +37,19 @@ class LoadedModel(NamedTuple):
     tokenizer: Any
 
 
-def load_model(context: RunContext) -> LoadedModel:
+def load_model(context: RunContext, model: Mapping[str, Any] | None = None) -> LoadedModel:
     """Loads the model of the run's spec, its weights in fp32.
+
+    Args:
+        context: The run.
+        model: Another model than the spec's own: its digest and source.
 
     Raises:
         BadInputError: MODEL_NOT_FOUND, MODEL_DIGEST_MISMATCH, MODEL_UNSAFE or MODEL_UNSUPPORTED.
         TransientError: MODEL_UNREACHABLE, when the hub does not answer.
     """
     disable_progress_bar()
-    folder = resolve(context.spec["model"], context.cache_dir)
+    folder = resolve(model or context.spec["model"], context.cache_dir)
     common: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     # Tensors of another shape than the configuration's are told in the loading info, where they can be refused by name.
     info: dict[str, Any] = {"output_loading_info": True, "ignore_mismatched_sizes": True}
@@ -54,11 +58,11 @@ def load_model(context: RunContext) -> LoadedModel:
         loaded: Any = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, dtype=torch.float32, **info, **common)
     except (OSError, ValueError, KeyError, ImportError, SafetensorError, StrictDataclassError) as wrong:
         raise BadInputError("MODEL_UNSUPPORTED", f"wanted a causal language model with its tokenizer, got: {wrong}") from wrong
-    model, found = loaded
-    _check_weights(model, tokenizer, found)
+    network, found = loaded
+    _check_weights(network, tokenizer, found)
     # The one that reads the masks of `robustness/blocks.py` as they are meant, whatever the model's configuration asks for.
-    model.set_attn_implementation("sdpa")
-    return LoadedModel(model.to(context.device).eval(), tokenizer)
+    network.set_attn_implementation("sdpa")
+    return LoadedModel(network.to(context.device).eval(), tokenizer)
 
 
 def _check_weights(model: Any, tokenizer: Any, found: Mapping[str, Any]) -> None:

@@ -40,7 +40,11 @@ class Expansion(NamedTuple):
     provider: str
     """Who wrote it: `planted`, `prf`, `relevant-document`, or the model's name."""
     prompt_hash: str
-    """SHA-256 of the prompt's bytes in hex; empty where nobody was prompted."""
+    """SHA-256 of the prompt's bytes in hex, `{query}` not yet filled in; empty where nobody was prompted."""
+    prompt_tokens: int = 0
+    """What a language model read for it; 0 where none was asked or nothing is known."""
+    completion_tokens: int = 0
+    """What the model wrote."""
 
 
 class Ranking(NamedTuple):

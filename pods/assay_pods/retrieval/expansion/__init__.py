@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from assay_pods.common.context import BadInputError, RunContext
 from assay_pods.retrieval import collections, inputs
-from assay_pods.retrieval.expansion import prf, relevant_document
+from assay_pods.retrieval.expansion import prf, relevant_document, teacher
 from assay_pods.retrieval.files import Expansion, Qrels, Query
 
 __all__ = ["SOURCES", "Found"]
@@ -47,10 +47,24 @@ def _prf(context: RunContext, queries: list[Query], _qrels: Qrels) -> Found:
     return Found(prf.expansions(context.inputs["corpus"], queries, spec), {})
 
 
+def _endpoint(context: RunContext, queries: list[Query], _qrels: Qrels) -> Found:
+    from assay_pods.retrieval.expansion.endpoint import Endpoint
+
+    return Found(*teacher.expansions(context, queries, Endpoint(context)))
+
+
+def _local(context: RunContext, queries: list[Query], _qrels: Qrels) -> Found:
+    from assay_pods.retrieval.expansion.local import Local
+
+    return Found(*teacher.expansions(context, queries, Local(context)))
+
+
 SOURCES: dict[str, Callable[[RunContext, list[Query], Qrels], Found]] = {
     "PLANTED": _planted,
     "UPLOADED": _uploaded,
     "PRF": _prf,
     "RELEVANT_DOCUMENT": _relevant_document,
+    "ENDPOINT": _endpoint,
+    "LOCAL": _local,
 }
 """Kind of the spec's expansion to what makes it."""
