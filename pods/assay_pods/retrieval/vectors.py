@@ -1,4 +1,4 @@
-"""`vectors.safetensors`: what the frozen encoder makes of every query, plain and expanded, so that the teacher never runs while a student trains."""
+"""`vectors.safetensors`: what the frozen encoder makes of every query, plain and expanded. No teacher runs while students train."""
 
 import json
 from collections.abc import Mapping, Sequence
