@@ -13,12 +13,12 @@ from assay_pods.common.model_files import sha256_of
 from assay_pods.retrieval.run import run
 
 PLANTED = {"kind": "PLANTED", "topics": 12, "unseenTopics": 4, "phrasings": 10, "documentsPerTopic": 6, "seed": 7}
-STUDENT = {"alpha": 1.0, "layers": "ALL", "epochs": 6, "batch": 16, "learningRate": 3e-4, "temperature": 0.05} | {"hardNegatives": 1, "fold": 0}
+STUDENT = {
     "alpha": 1.0,
     "layers": "ALL",
-    "epochs": 3,
+    "epochs": 6,
     "batch": 16,
-    "learningRate": 2e-4,
+    "learningRate": 3e-4,
     "temperature": 0.05,
     "hardNegatives": 1,
     "fold": 0,
