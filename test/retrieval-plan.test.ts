@@ -82,12 +82,13 @@ describe("a plan of a retrieval experiment", () => {
     assert.deepEqual(inputs(of("teach", planned)[0]), ["corpus", "queries", "qrels", "expansions", ...vectors]);
     assert.deepEqual(inputs(of("train", planned)[0]).slice(-6), vectors);
     assert.deepEqual(inputs(of("queries", planned)[0]), ["corpus", "queries", "qrels", "qrels-train"]);
-    assert.deepEqual(inputs(of("report", planned)[0]).slice(0, 7), [
+    assert.deepEqual(inputs(of("report", planned)[0]).slice(0, 8), [
       "queries",
       "qrels",
       "expansions",
       "teach",
       "rankings",
+      "expand",
       "rankings:0",
       "result:0",
     ]);

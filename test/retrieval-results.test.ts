@@ -103,7 +103,10 @@ describe("the results of a retrieval experiment", () => {
       ["q1", "q2", "q3", "q4"],
     );
     const [first] = all;
-    assert.deepEqual([first?.text, first?.group, first?.expansion], ["what is q1", "seen", "about q1"]);
+    assert.deepEqual(
+      [first?.text, first?.group, first?.expansion, first?.latencySavedMs],
+      ["what is q1", "seen", "about q1", 4.5],
+    );
     assert.deepEqual(
       first?.scores.map(({ system, alpha, ndcgAt10, delta }) => [system, alpha, ndcgAt10, delta]),
       [

@@ -53,7 +53,16 @@ export function readReceipt(line: Json, index: number): Receipt | string {
     systems.set(key, score);
   }
   const [group, expansion] = [textIn(row, "group"), textIn(row, "expansion")];
-  return { index, query, text, group, expansion, systems, lost, latencySavedMs: numberIn(row, "latencySavedMs") };
+  return {
+    index,
+    query,
+    text,
+    group,
+    expansion,
+    systems,
+    lost,
+    latencySavedMs: numberIn(objectOf(row["seconds"]), "latencySavedMs"),
+  };
 }
 
 function scoreOf(

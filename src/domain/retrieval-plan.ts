@@ -58,6 +58,7 @@ class Plan {
       expansion,
       fromRun("teach", taught, "result.json"),
       fromRun("rankings", taught, "rankings.jsonl"),
+      fromRun("expand", expanded, "result.json", false),
       ...students.flatMap(outcomeInputs),
     ]);
   }

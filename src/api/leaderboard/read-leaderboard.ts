@@ -1,7 +1,7 @@
 import { verdicts } from "../../domain/comparison.js";
 import type { Json } from "../../domain/digest.js";
 import { distillationVerdicts } from "../../domain/leaderboard.js";
-import { type RetrievalRow, retrievalSystems } from "../../domain/retrieval-systems.js";
+import { type RetrievalRow, retrievalSystems, systemKey } from "../../domain/retrieval-systems.js";
 import { entriesOf, fieldOf, itemsOf, numberOf, oneOf, textOf } from "../run/json.js";
 import type { MetricEstimateType } from "../run/run.type.js";
 import { estimateIn } from "../surface/read-estimates.js";
@@ -31,7 +31,9 @@ export function readLeaderboard(document: Json): ReadLeaderboard | string {
   const verdict = oneOf(fieldOf(document, "verdict"), distillationVerdicts);
   if (verdict === null) return "wanted a verdict that is known";
   const level = numberOf(fieldOf(fieldOf(document, "statistics"), "confidence")) ?? 0.95;
-  const rows = listIn(document, "leaderboard").map((row) => scoreOf(row, level));
+  // Times differ between equal runs, and stand apart.
+  const latencies = fieldOf(fieldOf(document, "seconds"), "latencyMs");
+  const rows = listIn(document, "leaderboard").map((row) => scoreOf(row, { level, latencies }));
   const tests = listIn(document, "tests").map((test) => testOf(test, level));
   if (rows.includes(null)) return `wanted row ${rows.indexOf(null)} of the leaderboard with a system that is known`;
   if (tests.includes(null)) return `wanted test ${tests.indexOf(null)} of two known systems, with a known verdict`;
@@ -60,7 +62,13 @@ function rowOf(found: Json, [system, alpha]: readonly [string, string]): Retriev
   return named === null ? null : { system: named, alpha: numberOf(fieldOf(found, alpha)) };
 }
 
-function scoreOf(found: Json, level: number): RetrievalSystemScoreType | null {
+interface ScoreContext {
+  readonly level: number;
+  /** By the keys of systems. */
+  readonly latencies: Json | undefined;
+}
+
+function scoreOf(found: Json, { level, latencies }: ScoreContext): RetrievalSystemScoreType | null {
   const row = rowOf(found, ["system", "alpha"]);
   if (row === null) return null;
   const metric = (name: string): MetricEstimateType | null =>
@@ -81,7 +89,7 @@ function scoreOf(found: Json, level: number): RetrievalSystemScoreType | null {
       ndcgAt10: estimateIn(fieldOf(figures, "ndcg@10"), "ndcg@10", level),
       delta: estimateIn(fieldOf(figures, "delta"), "delta", level),
     })),
-    latency: latencyOf(fieldOf(found, "latencyMs")),
+    latency: latencyOf(fieldOf(latencies, systemKey(row))),
     promptTokensPerThousand: numberOf(fieldOf(tokens, "prompt")),
     completionTokensPerThousand: numberOf(fieldOf(tokens, "completion")),
     pricePerThousand: numberOf(fieldOf(found, "pricePerThousand")),
