@@ -9,7 +9,7 @@ from assay_pods.robustness.estimates import Estimate, Level
 from assay_pods.robustness.generation_counts import generation_estimate
 from assay_pods.robustness.metrics import Metric, derived_metrics, group_metrics
 from assay_pods.robustness.renders import Subject
-from assay_pods.robustness.report_controls import CORE_NOT_LEARNED, Control, Gate, GateKey, prompt_blind
+from assay_pods.robustness.report_controls import CORE_NOT_LEARNED, INHERITED, Control, Gate, GateKey, prompt_blind
 from assay_pods.robustness.report_curve import curves
 from assay_pods.robustness.report_families import BASE, START, Cell, Family
 from assay_pods.robustness.worst_group import worst_group
@@ -172,6 +172,8 @@ def _effect_verdict(judge: Judge, cell: Cell, derived: Mapping[str, Estimate | N
     assert own is not None and against_base is not None, "the gap and the base were checked before"
     if adjusted is None:
         assert cell.rate == 0.0, "the control at rho = 0 was checked before"
+        if not judge.family.narrow and own.excludes(0.0):
+            return "BASE_EXPLAINS_GAP", f"{INHERITED}: {_said(own)}"
         found = (
             "negative control: the gap that others are read against"
             if judge.family.narrow
