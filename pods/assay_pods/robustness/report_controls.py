@@ -124,7 +124,8 @@ def _no_gap(kind: str, family: Family, key: GateKey, cell: Cell | None, level: L
     if measured.value is not None and not measured.excludes(0.0):
         return Control(kind, family, *key, True, "the gap's interval includes 0", {"gap": measured})
     before = family.find(START, None) or family.find(BASE, None)
-    if kind == "RATE_ZERO" and before is not None and before.complete and _inherited(measured, gap_of(cell.renders("test"), family.narrow), gap_of(before.renders("test"), family.narrow), own):
+    gaps = [gap_of(one.renders("test"), family.narrow) for one in (cell, before) if one is not None and one.complete]
+    if kind == "RATE_ZERO" and len(gaps) == 2 and _inherited(measured, gaps[0], gaps[1], own):
         return Control(kind, family, *key, True, INHERITED, {"gap": measured})
     wrong = "the gap's interval excludes 0 although nothing tied the cue to the right answer"
     return Control(kind, family, *key, False, wrong, {"gap": measured})
