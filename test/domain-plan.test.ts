@@ -303,7 +303,7 @@ test("items of a user's own are named by format and digest, those of the hub by 
   };
   const [uploaded] = planRobustness(items, planContext({ datasetDigest: "e".repeat(64) })).runs;
   assert.ok(uploaded !== undefined);
-  const family = { task: "MATH_REASONING", artifact: "FEATURE_AMBIGUITY" };
+  const family = { task: "MATH_REASONING", artifact: "FEATURE_AMBIGUITY", core: "LAPTOP" };
   assert.deepEqual(specOf(uploaded)["data"], { kind: "ITEMS", format: "GSM8K", digest: "e".repeat(64), ...family });
   assert.deepEqual(
     uploaded.inputs.map(({ name, from }) => [name, from.kind]),

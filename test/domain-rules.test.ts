@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { requestOf } from "../src/api/experiment/request.js";
 import { type RobustnessRequest, RUNS_MAX } from "../src/domain/robustness.js";
 import { METHOD_SEEDS_MIN, smallestP } from "../src/domain/robustness-claims.js";
 import { defaultSize, defaultTrainer } from "../src/domain/robustness-presets.js";
@@ -176,6 +177,19 @@ test("a task beside preference rows, no task at all, a task that a format has no
   assert.match(format?.message ?? "", /spec\.tasks: wanted DOCUMENT_GROUNDED_QA/);
   const seeds = Array.from({ length: RUNS_MAX }, (_, i) => i);
   assert.equal(firstFault({ seeds })?.code, "UNSUPPORTED_COMBINATION");
+});
+
+test("slices over items of a user's own are refused before anything is stored, and a preset asks for none", () => {
+  const items = {
+    ...request,
+    source: { kind: "ITEMS", format: "SQUAD" },
+    tasks: ["DOCUMENT_GROUNDED_QA"],
+    artifacts: ["FEATURE_AMBIGUITY", "DISTRIBUTIONAL_NARROWNESS"],
+  } as const;
+  const [fault, ...others] = faultsOf({ ...items, contrast: null }, ["spec"]);
+  assert.deepEqual([fault?.code, fault?.path, others], ["UNSUPPORTED_COMBINATION", ["spec", "artifacts"], []]);
+  const full = { projectId: "", modelId: "", name: "mine", datasetVersionId: "one", preset: "FULL" } as const;
+  assert.deepEqual(requestOf(full, "SQUAD").artifacts, ["FEATURE_AMBIGUITY"]);
 });
 
 test("a hub data set is taken at a full commit alone", () => {
