@@ -38,7 +38,8 @@ def hub_of(content: bytes) -> Iterator[str]:
             if self.command == "GET":
                 self.wfile.write(body or b"")
 
-        do_HEAD = do_GET
+        def do_HEAD(self) -> None:
+            self.do_GET()
 
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""

@@ -83,7 +83,7 @@ def _rows(plan: Plan, context: RunContext) -> list[Record]:
     """The chosen render of each training pair."""
     spec = context.spec
     size_control = (spec.get("variant") or {}).get("kind") == "SIZE_CONTROL"
-    return select_renders(plan.pairs, Rate(spec["spuriousness"], spec.get("rateMode", "CORRELATION"), size_control), spec["seed"])
+    return select_renders(plan.pairs, Rate(spec["spuriousness"], spec["rateMode"], size_control), spec["seed"])
 
 
 def _questions(case: Case) -> list[Question]:

@@ -24,9 +24,6 @@ from assay_pods.robustness.report_families import (
 )
 from assay_pods.robustness.report_items import read_table
 
-FLAT = "swapOpener"
-"""The one generated cell of plans that name no task."""
-
 
 @dataclass(slots=True)
 class _Gathered:
@@ -44,7 +41,7 @@ def read_experiment(spec: Mapping[str, Any], inputs: Mapping[str, Path]) -> Expe
     """
     gathered: dict[FamilyKey, dict[CellKey, _Gathered]] = {}
     for planned in spec["cells"]:
-        family, key = _family_of(spec, planned), _key_of(planned)
+        family, key = _family_of(planned), _key_of(planned)
         one = gathered.setdefault(family, {}).setdefault(key, _Gathered(planned.get("variant")))
         seed = int(planned["seed"])
         one.seeds.append(seed)
@@ -61,10 +58,8 @@ def read_experiment(spec: Mapping[str, Any], inputs: Mapping[str, Path]) -> Expe
     return Experiment(spec, tuple(families))
 
 
-def _family_of(spec: Mapping[str, Any], planned: Mapping[str, Any]) -> FamilyKey:
-    if "task" in planned:
-        return planned["task"], planned.get("artifact")
-    return ("KEYWORD_INCLUSION", "FEATURE_AMBIGUITY") if spec["data"].get("cell") == FLAT else (None, None)
+def _family_of(planned: Mapping[str, Any]) -> FamilyKey:
+    return planned.get("task"), planned.get("artifact")
 
 
 def variant_name(variant: Variant | None) -> str | None:
@@ -105,12 +100,12 @@ def _prepared(spec: Mapping[str, Any], inputs: Mapping[str, Path]) -> dict[Famil
     for one in listed:
         name = f"prepared:{one['input']}"
         if name in inputs:
-            found.setdefault(_family_of(spec, one), {})[int(one["seed"])] = read_json(name, inputs[name])
+            found.setdefault(_family_of(one), {})[int(one["seed"])] = read_json(name, inputs[name])
     return {family: dict(sorted(seeds.items())) for family, seeds in found.items()}
 
 
 def _selections(spec: Mapping[str, Any], inputs: Mapping[str, Path]) -> dict[FamilyKey, Mapping[str, Any]]:
-    names = {_family_of(spec, one): f"selection:{one['input']}" for one in spec.get("selections") or []}
+    names = {_family_of(one): f"selection:{one['input']}" for one in spec.get("selections") or []}
     return {family: read_json(name, inputs[name]) for family, name in names.items() if name in inputs}
 
 

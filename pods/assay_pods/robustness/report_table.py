@@ -76,7 +76,7 @@ def heading_lines(document: Document) -> list[str]:
     source, trainer, data = document["model"]["source"], document["trainer"], document["data"]
     model = " ".join(str(value) for key, value in sorted(source.items()) if key != "kind")
     complete = "complete" if document["complete"] else f"INCOMPLETE: {len(document['missingCells'])} runs without a full result"
-    named = data.get("cell") or data.get("core") or (str(data["digest"])[:12] if data.get("digest") else "")
+    named = data.get("core") or (str(data["digest"])[:12] if data.get("digest") else "")
     return [
         f"Robustness: {document['name']} ({complete})",
         f"model    {model} (sha256 {document['model']['digest'][:12]})",
