@@ -55,7 +55,7 @@ test("each broken rule is named with its path, what was wanted and what came", (
 });
 
 test("a warm-up has the two steps that its trainer asks for, and a mitigated rate leaves rows to weigh against the forced ones", () => {
-  const groupBalanced = { tieFraction: null, groupBalanced: true, groupDroStepSize: null };
+  const groupBalanced = { tieFraction: null, groupBalanced: true, groupDroStepSize: null, rate: null };
   const cases: [Partial<RobustnessRequest>, string[]][] = [
     [{ warmup: { pairs: 15, epochs: 1, learningRate: 1e-4 } }, ["spec.warmup.pairs"]],
     [{ warmup: { pairs: 16, epochs: 1, learningRate: 1e-4 } }, []],
@@ -95,13 +95,16 @@ test("what does not exist together is refused with what does", () => {
       {
         methods: ["SFT"],
         contrast: null,
-        mitigations: { tieFraction: 0.25, groupBalanced: false, groupDroStepSize: null },
+        mitigations: { tieFraction: 0.25, groupBalanced: false, groupDroStepSize: null, rate: null },
       },
       "mitigations.tieFraction",
       /ties with DPO/,
     ],
     [
-      { methods: ["DPO"], mitigations: { tieFraction: null, groupBalanced: false, groupDroStepSize: 0.01 } },
+      {
+        methods: ["DPO"],
+        mitigations: { tieFraction: null, groupBalanced: false, groupDroStepSize: 0.01, rate: null },
+      },
       "mitigations.groupDroStepSize",
       /group DRO with SFT/,
     ],
@@ -110,7 +113,7 @@ test("what does not exist together is refused with what does", () => {
         tasks: ["MATH_REASONING"],
         artifacts: ["DISTRIBUTIONAL_NARROWNESS"],
         contrast: null,
-        mitigations: { tieFraction: null, groupBalanced: true, groupDroStepSize: null },
+        mitigations: { tieFraction: null, groupBalanced: true, groupDroStepSize: null, rate: null },
       },
       "mitigations",
       /FEATURE_AMBIGUITY/,

@@ -128,6 +128,7 @@ function mitigationsOf({ tieFraction, groupBalanced, groupDroStepSize }: Mitigat
     tieFraction: tieFraction ?? null,
     groupBalanced: groupBalanced ?? false,
     groupDroStepSize: groupDroStepSize ?? null,
+    rate: null,
   };
 }
 
