@@ -59,10 +59,12 @@ describe("a dispatcher", () => {
     assert.deepEqual(await rig.ended(experimentId), ["SUCCEEDED"]);
     assert.equal((await bus.lag(topics.runsQueued, "dispatcher")) > 0, true);
     // The connection that waits for the lock is cut: the note fails, and the message comes again.
-    const cut = await rig.databases.query(
-      "select pg_terminate_backend(pid) from pg_stat_activity where wait_event_type = 'Lock' and query like 'insert into inbox%'",
-    );
-    assert.ok(cut.length > 0, "nobody waited to write the note");
+    await eventually("somebody to wait for the note's lock, and to be cut", async () => {
+      const cut = await rig.databases.query(
+        "select pg_terminate_backend(pid) from pg_stat_activity where wait_event_type = 'Lock' and query like 'insert into inbox%'",
+      );
+      return cut.length > 0;
+    });
     await locker.query("commit");
     await locker.end();
     await eventually("the note", async () => (await bus.lag(topics.runsQueued, "dispatcher")) === 0);

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from assay_pods.robustness.estimates import DIFFERENCE, MEAN_OF_TWO, PROPORTION, Estimate, Level, estimate
-from assay_pods.robustness.item_values import Measured
+from assay_pods.robustness.item_values import Measured, difference
 from assay_pods.robustness.renders import Renders, balanced_of, cue_effect, gap_of, slice_margin_gap
 from assay_pods.robustness.report_families import BASE, START, Cell, Family
 
@@ -133,7 +133,7 @@ def _no_gap(kind: str, family: Family, key: GateKey, cell: Cell | None, level: L
 
 def _inherited(gap: Estimate, now: Measured, before: Measured, level: Level) -> bool:
     """Whether the model that training began with leans the same way, and training is not shown to have widened the gap."""
-    had, change = estimate(before, DIFFERENCE, level), estimate(now - before, None, level)
+    had, change = estimate(before, DIFFERENCE, level), estimate(difference(now, before), None, level)
     if gap.value is None or had.value is None or not had.excludes(0.0) or had.value * gap.value <= 0.0:
         return False
     if change.low is None or change.high is None:
