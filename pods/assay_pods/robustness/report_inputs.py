@@ -11,6 +11,7 @@ from assay_pods.common.context import BadInputError
 from assay_pods.robustness.report_families import (
     BASE,
     CHECKED_BY_TEXT,
+    MIN_TEXTS,
     START,
     Cell,
     CellKey,
@@ -20,7 +21,7 @@ from assay_pods.robustness.report_families import (
     Missing,
     Run,
     Variant,
-    text_is_scored,
+    texts_scored,
 )
 from assay_pods.robustness.report_items import read_table
 
@@ -83,12 +84,23 @@ def _key_of(planned: Mapping[str, Any]) -> CellKey:
 
 def _cells(family: FamilyKey, gathered: Mapping[CellKey, _Gathered]) -> dict[CellKey, Cell]:
     found: dict[CellKey, Cell] = {}
-    by_text = family == CHECKED_BY_TEXT and all(text_is_scored(run) for one in gathered.values() for run in one.runs)
+    texts = _fewest_texts(gathered) if family == CHECKED_BY_TEXT else None
+    by_text = texts is not None and texts >= MIN_TEXTS
     for key, one in sorted(gathered.items(), key=lambda entry: entry[0].order):
         runs = tuple(sorted(one.runs, key=lambda run: run.seed))
         missing = tuple(sorted(one.missing, key=lambda missed: missed.seed))
-        found[key] = Cell(family, key, one.variant, tuple(sorted(one.seeds)), runs, missing, by_text)
+        found[key] = Cell(family, key, one.variant, tuple(sorted(one.seeds)), runs, missing, by_text, None if by_text else texts)
     return found
+
+
+def _fewest_texts(gathered: Mapping[CellKey, _Gathered]) -> int:
+    """The smallest number of judged texts, over all planned seeds, of a cell's test items and of the validation items of its core gate."""
+    found: list[int] = []
+    for key, one in gathered.items():
+        gated = key.variant is None and key.rate in (None, 0.0)
+        for split in ("test", "validation") if gated else ("test",):
+            found += [texts_scored(run, split) * len(one.seeds) for run in one.runs]
+    return min(found, default=0)
 
 
 def _prepared(spec: Mapping[str, Any], inputs: Mapping[str, Path]) -> dict[FamilyKey, dict[int, Mapping[str, Any]]]:
