@@ -24,8 +24,10 @@ figcaption{font-weight:600}
 .measured{background:#fff0e0}.none{background:#eef5ee}.refused{background:#eee;color:#444}
 """
 _LOOK = {"MEASURED": "measured", "LOWER": "measured", "NO_DIFFERENCE_SHOWN": "none", "EQUIVALENT": "none"}
-_REFUSED = ("INCOMPLETE", "CORE_NOT_LEARNED", "CONTROL_FAILED", "TEXT_TOO_FEW", "SCORES_DISAGREE")
-_REFUSED += ("NOT_MEASURABLE", "NO_COMPARISON", "BASE_EXPLAINS_GAP")
+_REFUSED = {
+    *("INCOMPLETE", "CORE_NOT_LEARNED", "CONTROL_FAILED", "BASE_EXPLAINS_GAP"),
+    *("TEXT_TOO_FEW", "SCORES_DISAGREE", "NOT_MEASURABLE", "NO_COMPARISON"),
+}
 
 
 def render_html(document: Document) -> str:
