@@ -65,7 +65,8 @@ def test_a_few_texts_decide_nothing_and_the_report_says_so(report, texts, splits
     document = report(follows_the_cue_at_high_rates, texts, splits, seeds)
     for cell in document["cells"]:
         assert (cell["primaryScore"], cell["verdict"]) == ("forcedChoice", "TEXT_TOO_FEW")
-        assert f"generated text not measurable at this size ({counted} texts" in cell["reason"]
+        assert "generated text not measurable at this size" in cell["reason"]
+        assert f"got {counted} in one" in cell["reason"]
     assert cells_of(document)["SFT", 0.9]["gap"]["value"] == 0.0
     assert {row["verdict"] for row in document["degradation"]} == {"NOT_MEASURABLE"}
     assert any("SFT at rho 0.9: generated text not measurable" in sentence for sentence in document["notShown"])

@@ -164,7 +164,7 @@ def _score_verdict(cell: Cell, lengths: Mapping[str, Any] | None) -> tuple[str, 
     if lengths is None or cell.by_text:
         return None
     if cell.too_few_texts is not None:
-        size = f"{cell.too_few_texts} texts in a group over all seeds, {MIN_TEXTS} wanted"
+        size = f"{MIN_TEXTS} texts wanted in every group of test and validation prompts, got {cell.too_few_texts} in one"
         return "TEXT_TOO_FEW", f"generated text not measurable at this size ({size}), and answers differ in token count: no claim is made"
     differing: Sequence[str] = lengths["disagreeing"]
     if not differing:
