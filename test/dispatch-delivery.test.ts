@@ -57,7 +57,7 @@ describe("a dispatcher", () => {
     await locker.query("lock table inbox in access exclusive mode");
     const experimentId = await rig.submit([{ stage: 0 }]);
     assert.deepEqual(await rig.ended(experimentId), ["SUCCEEDED"]);
-    assert.equal((await bus.lag(topics.runsQueued, "dispatcher")) > 0, true);
+    await eventually("the bell", async () => (await bus.lag(topics.runsQueued, "dispatcher")) > 0);
     // The connection that waits for the lock is cut: the note fails, and the message comes again.
     await eventually("somebody to wait for the note's lock, and to be cut", async () => {
       const cut = await rig.databases.query(
