@@ -138,16 +138,18 @@ def model_of(folder: Path | None) -> dict[str, Any]:
 
 def spec_of(options: argparse.Namespace, model: dict[str, Any]) -> dict[str, Any]:
     """Gives the spec of the grid's prepare run; its cells add method and rate."""
-    rates = dict.fromkeys(METHODS, 2e-4)
     return {
         "capability": "robustness",
         "step": "prepare",
-        "version": 1,
+        "version": 2,
         "codeDigest": "0" * 64,
         "model": model,
-        "data": {"kind": "GENERATED", "cell": "swapOpener"},
+        "data": {"kind": "GENERATED", "task": "KEYWORD_INCLUSION", "artifact": "FEATURE_AMBIGUITY", "core": "LAPTOP"},
         "size": {"trainPairs": options.train_pairs, "validationPairs": 40, "testPairs": options.test_pairs, "generationItems": 16},
-        "trainer": {"kind": "TOP_BLOCKS", "blocks": options.blocks, "epochs": 2, "promptsPerStep": 8, "learningRate": rates, "beta": 0.1},
+        "trainer": {"kind": "TOP_BLOCKS", "blocks": options.blocks, "epochs": 2, "promptsPerStep": 8, "beta": 0.1},
+        "rateMode": "CORRELATION",
+        "warmup": None,
+        "learningRate": 2e-4,
         "precision": "fp32",
         "threads": OUR_THREADS,
         "seed": options.seed,

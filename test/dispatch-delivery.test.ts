@@ -57,12 +57,14 @@ describe("a dispatcher", () => {
     await locker.query("lock table inbox in access exclusive mode");
     const experimentId = await rig.submit([{ stage: 0 }]);
     assert.deepEqual(await rig.ended(experimentId), ["SUCCEEDED"]);
-    assert.equal((await bus.lag(topics.runsQueued, "dispatcher")) > 0, true);
+    await eventually("the bell", async () => (await bus.lag(topics.runsQueued, "dispatcher")) > 0);
     // The connection that waits for the lock is cut: the note fails, and the message comes again.
-    const cut = await rig.databases.query(
-      "select pg_terminate_backend(pid) from pg_stat_activity where wait_event_type = 'Lock' and query like 'insert into inbox%'",
-    );
-    assert.ok(cut.length > 0, "nobody waited to write the note");
+    await eventually("somebody to wait for the note's lock, and to be cut", async () => {
+      const cut = await rig.databases.query(
+        "select pg_terminate_backend(pid) from pg_stat_activity where wait_event_type = 'Lock' and query like 'insert into inbox%'",
+      );
+      return cut.length > 0;
+    });
     await locker.query("commit");
     await locker.end();
     await eventually("the note", async () => (await bus.lag(topics.runsQueued, "dispatcher")) === 0);

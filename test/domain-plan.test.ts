@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { extended } from "../src/domain/extension.js";
 import { type RobustnessRequest, RUNS_MAX } from "../src/domain/robustness.js";
 import { runCount, runCounts, type TrainCell, trainCells } from "../src/domain/robustness-cells.js";
 import { planRobustness } from "../src/domain/robustness-plan.js";
@@ -68,7 +69,7 @@ test("mitigations are trained at the highest asked rate and over feature ambigui
     tasks: ["MATH_REASONING"],
     artifacts: ["FEATURE_AMBIGUITY", "DISTRIBUTIONAL_NARROWNESS"],
     spuriousness: [0.9, 0.1],
-    mitigations: { tieFraction: 0.25, groupBalanced: true, groupDroStepSize: 0.01 },
+    mitigations: { tieFraction: 0.25, groupBalanced: true, groupDroStepSize: 0.01, rate: null },
   };
   const found = trainCells(mitigated).filter(({ variant }) => variant !== null && variant.kind !== "SIZE_CONTROL");
   const wanted: Partial<TrainCell>[] = [
@@ -94,6 +95,16 @@ test("mitigations are trained at the highest asked rate and over feature ambigui
     new Set(withOne.filter(({ variant }) => variant !== null).map((cell) => cell.spuriousness)),
     new Set([0.9]),
   );
+});
+
+test("an extension with a higher rate keeps the mitigated cells that there are", () => {
+  const mitigations = { tieFraction: 0.25, groupBalanced: false, groupDroStepSize: null, rate: null };
+  const before: RobustnessRequest = { ...request, spuriousness: [0.1, 0.5], mitigations };
+  const larger = extended(before, { addSeeds: [], addSpuriousness: [0.9] });
+  const mitigated = (wish: RobustnessRequest): (number | null)[] =>
+    trainCells(wish).flatMap((cell) => (cell.variant === null ? [] : [cell.spuriousness]));
+  assert.deepEqual(mitigated(larger), mitigated(before));
+  assert.deepEqual(mitigated(extended(larger, { addSeeds: [], addSpuriousness: [0.95] })), mitigated(before));
 });
 
 test("stages follow one another without a gap, whichever of them a request has", () => {
@@ -303,7 +314,7 @@ test("items of a user's own are named by format and digest, those of the hub by 
   };
   const [uploaded] = planRobustness(items, planContext({ datasetDigest: "e".repeat(64) })).runs;
   assert.ok(uploaded !== undefined);
-  const family = { task: "MATH_REASONING", artifact: "FEATURE_AMBIGUITY" };
+  const family = { task: "MATH_REASONING", artifact: "FEATURE_AMBIGUITY", core: "LAPTOP" };
   assert.deepEqual(specOf(uploaded)["data"], { kind: "ITEMS", format: "GSM8K", digest: "e".repeat(64), ...family });
   assert.deepEqual(
     uploaded.inputs.map(({ name, from }) => [name, from.kind]),

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { requestOf } from "../src/api/experiment/request.js";
 import { type RobustnessRequest, RUNS_MAX } from "../src/domain/robustness.js";
 import { METHOD_SEEDS_MIN, smallestP } from "../src/domain/robustness-claims.js";
 import { defaultSize, defaultTrainer } from "../src/domain/robustness-presets.js";
@@ -54,7 +55,7 @@ test("each broken rule is named with its path, what was wanted and what came", (
 });
 
 test("a warm-up has the two steps that its trainer asks for, and a mitigated rate leaves rows to weigh against the forced ones", () => {
-  const groupBalanced = { tieFraction: null, groupBalanced: true, groupDroStepSize: null };
+  const groupBalanced = { tieFraction: null, groupBalanced: true, groupDroStepSize: null, rate: null };
   const cases: [Partial<RobustnessRequest>, string[]][] = [
     [{ warmup: { pairs: 15, epochs: 1, learningRate: 1e-4 } }, ["spec.warmup.pairs"]],
     [{ warmup: { pairs: 16, epochs: 1, learningRate: 1e-4 } }, []],
@@ -94,13 +95,16 @@ test("what does not exist together is refused with what does", () => {
       {
         methods: ["SFT"],
         contrast: null,
-        mitigations: { tieFraction: 0.25, groupBalanced: false, groupDroStepSize: null },
+        mitigations: { tieFraction: 0.25, groupBalanced: false, groupDroStepSize: null, rate: null },
       },
       "mitigations.tieFraction",
       /ties with DPO/,
     ],
     [
-      { methods: ["DPO"], mitigations: { tieFraction: null, groupBalanced: false, groupDroStepSize: 0.01 } },
+      {
+        methods: ["DPO"],
+        mitigations: { tieFraction: null, groupBalanced: false, groupDroStepSize: 0.01, rate: null },
+      },
       "mitigations.groupDroStepSize",
       /group DRO with SFT/,
     ],
@@ -109,7 +113,7 @@ test("what does not exist together is refused with what does", () => {
         tasks: ["MATH_REASONING"],
         artifacts: ["DISTRIBUTIONAL_NARROWNESS"],
         contrast: null,
-        mitigations: { tieFraction: null, groupBalanced: true, groupDroStepSize: null },
+        mitigations: { tieFraction: null, groupBalanced: true, groupDroStepSize: null, rate: null },
       },
       "mitigations",
       /FEATURE_AMBIGUITY/,
@@ -176,6 +180,19 @@ test("a task beside preference rows, no task at all, a task that a format has no
   assert.match(format?.message ?? "", /spec\.tasks: wanted DOCUMENT_GROUNDED_QA/);
   const seeds = Array.from({ length: RUNS_MAX }, (_, i) => i);
   assert.equal(firstFault({ seeds })?.code, "UNSUPPORTED_COMBINATION");
+});
+
+test("slices over items of a user's own are refused before anything is stored, and a preset asks for none", () => {
+  const items = {
+    ...request,
+    source: { kind: "ITEMS", format: "SQUAD" },
+    tasks: ["DOCUMENT_GROUNDED_QA"],
+    artifacts: ["FEATURE_AMBIGUITY", "DISTRIBUTIONAL_NARROWNESS"],
+  } as const;
+  const [fault, ...others] = faultsOf({ ...items, contrast: null }, ["spec"]);
+  assert.deepEqual([fault?.code, fault?.path, others], ["UNSUPPORTED_COMBINATION", ["spec", "artifacts"], []]);
+  const full = { projectId: "", modelId: "", name: "mine", datasetVersionId: "one", preset: "FULL" } as const;
+  assert.deepEqual(requestOf(full, "SQUAD").artifacts, ["FEATURE_AMBIGUITY"]);
 });
 
 test("a hub data set is taken at a full commit alone", () => {

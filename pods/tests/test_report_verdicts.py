@@ -133,6 +133,24 @@ def test_a_negative_control_with_a_gap_fails_its_method_alone(report):
     assert verdicts["DPO", 0.9] == "MEASURED"
 
 
+def test_a_gap_at_rate_zero_that_the_base_had_is_the_bases_and_effects_are_read_against_it(report):
+    effects = {("BASE", None): 4.2, ("SFT", 0.0): 4.0, ("SFT", 0.9): 9.0, ("DPO", 0.9): 9.0, ("DPO", 1.0): 9.0}
+    document = report(planted.model(4.0, cue_of(effects, 0.0)))
+    control = next(one for one in document["controls"] if (one["kind"], one["method"]) == ("RATE_ZERO", "SFT"))
+    assert (control["passed"], control["gap"]["low"] > 0.0) == (True, True)
+    assert "had before training" in control["reason"]
+    cells = cells_of(document)
+    assert cells["SFT", 0.0]["verdict"] == "BASE_EXPLAINS_GAP"
+    assert cells["SFT", 0.9]["verdict"] == "MEASURED"
+
+
+@pytest.mark.parametrize("base", [3.3, -4.2])
+def test_a_gap_at_rate_zero_that_training_widened_or_turned_round_fails_the_method(report, base):
+    document = report(planted.model(4.0, cue_of(LEARNED | {("BASE", None): base, ("SFT", 0.0): 5.0})))
+    control = next(one for one in document["controls"] if (one["kind"], one["method"]) == ("RATE_ZERO", "SFT"))
+    assert control["passed"] is False
+
+
 def test_a_gap_that_the_base_has_is_put_down_to_the_base(report):
     """Training at rho 0 removed the base's bias, training at rho .9 left it."""
     effects = {("BASE", None): 4.2, ("SFT", 0.9): 4.2, ("DPO", 1.0): 9.0, ("DPO", 0.9): 9.0}

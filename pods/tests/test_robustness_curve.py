@@ -4,9 +4,10 @@ import json
 
 import pytest
 from local_context import KilledError, LocalContext, Wishes
-from tiny import tiny_spec, write_tiny_model
+from tiny import tiny_model, tiny_spec, write_tiny_model
 
 from assay_pods.common.context import BadInputError
+from assay_pods.robustness.attention import for_scoring
 from assay_pods.robustness.run import run
 
 
@@ -62,6 +63,14 @@ def test_an_attention_that_this_pod_or_trainer_does_not_have_is_refused(folder, 
     with pytest.raises(BadInputError) as refused:
         run(LocalContext(tmp_path / "run", spec, inputs))
     assert refused.value.code == "ATTENTION_UNSUPPORTED"
+
+
+def test_a_model_in_training_is_lent_to_scoring_with_the_attention_that_scoring_needs():
+    model = tiny_model()
+    model.set_attn_implementation("eager")
+    with for_scoring(model) as lent:
+        assert lent.config._attn_implementation == "sdpa"
+    assert model.config._attn_implementation == "eager"
 
 
 def test_written_texts_and_what_a_render_was_like_stand_in_its_row(folder, tmp_path):

@@ -16,6 +16,7 @@ from assay_pods.common.models import LoadedModel
 from assay_pods.robustness import groups, losses, order
 from assay_pods.robustness.recipe import Variant
 from assay_pods.robustness.run import run
+from assay_pods.robustness.steps import untied
 from assay_pods.robustness.train import train_top_blocks
 from assay_pods.robustness.trl_reference import train_with_trl
 
@@ -116,6 +117,16 @@ def test_a_tie_is_one_right_answer_with_the_cue_in_two_places_and_its_loss_is_sm
     assert at[1] < at[0]
     by_hand = -0.5 * sum(math.log(1 / (1 + math.exp(-sign * 0.3))) for sign in (1, -1))
     assert at[2] == pytest.approx(by_hand, abs=1e-6)
+
+
+def test_the_realised_rate_is_that_of_the_rows_that_ties_left():
+    case = tiny_case()
+    work, rows = case.work("DPO", 0.7, TIES), case.rows(0.7)
+    left = untied(case.plan, rows, work.recipe)
+    told = {step.right[place] for step in work.steps for place, tie in enumerate(step.ties) if not tie}
+    assert {case.plan.text(row, True) for row in left} == told
+    assert len(left) == len(rows) - round(TIES.fraction * len(rows))
+    assert untied(case.plan, rows, case.work("DPO", 0.7).recipe) == rows
 
 
 @pytest.mark.parametrize("method", ["SFT", "DPO", "KTO"])

@@ -187,10 +187,9 @@ def test_items_that_all_share_one_prompt_are_not_asked_blindly(folder, prepared,
 
 @pytest.mark.parametrize("kind", ["TOP_BLOCKS", "TRL_FULL"])
 def test_a_training_that_diverges_says_so_and_is_not_tried_again(folder, prepared, tmp_path, kind):
-    rates = {"DPO": 1e30, "KTO": 1e30, "SFT": 1e30}
-    trainer = tiny_spec(None)["trainer"] | {"kind": kind, "learningRate": rates}
+    trainer = tiny_spec(None)["trainer"] | {"kind": kind}
     with pytest.raises(BadInputError) as refused:
-        cell(folder, inputs(prepared[0]), tmp_path, "SFT", trainer=trainer)
+        cell(folder, inputs(prepared[0]), tmp_path, "SFT", trainer=trainer, learningRate=1e30)
     assert refused.value.code == "TRAINING_DIVERGED"
 
 
@@ -207,7 +206,7 @@ def test_settings_that_come_with_a_model_do_not_change_greedy_text(tmp_path):
     ("changes", "code"),
     [
         ({"step": "guess"}, "STEP_UNKNOWN"),
-        ({"data": {"kind": "GENERATED", "cell": "other"}}, "CELL_UNKNOWN"),
+        ({"data": {"kind": "GENERATED", "task": "GUESSING", "artifact": "FEATURE_AMBIGUITY", "core": "LAPTOP"}}, "CELL_UNKNOWN"),
         ({"trainer": tiny_spec(None)["trainer"] | {"blocks": 9}}, "BLOCKS_INVALID"),
         ({"precision": "bf16"}, "PRECISION_UNSUPPORTED"),
         ({"size": {"trainPairs": 500, "validationPairs": 6, "testPairs": 8, "generationItems": 0}}, "SIZE_TOO_LARGE"),

@@ -107,3 +107,15 @@ def test_generation_counts_the_texts_that_pass_the_checker(case):
     assert len(set(prompts)) == 4
     none = case.spec | {"size": case.spec["size"] | {"generationItems": 0}}
     assert summary(generate_and_check(case.records, case.plan, none, write)) is None
+
+
+@pytest.mark.parametrize(("rate", "splits"), [(None, {"test", "validation"}), (0, {"test", "validation"}), (0.9, {"test"})])
+def test_where_the_checker_decides_what_a_gate_rests_on_writes_for_validation_prompts_too(case, rate, splits):
+    data = case.spec["data"] | {"task": "CONSTRAINED_INSTRUCTION_FOLLOWING", "artifact": "FEATURE_AMBIGUITY"}
+    written = generate_and_check(
+        case.records, case.plan, case.spec | {"data": data, "spuriousness": rate}, lambda some, _: ["Nothing."] * len(some)
+    )
+    assert {split for split, _, _ in written} == splits
+    of_validation = [relation for split, _, relation in written if split == "validation"]
+    assert sorted(of_validation) == ["aligned"] * 4 * (len(splits) - 1) + ["conflicting"] * 4 * (len(splits) - 1)
+    assert summary(written)["byRelation"]["aligned"]["items"] == 4

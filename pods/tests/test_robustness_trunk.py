@@ -111,3 +111,16 @@ def test_a_trunk_reads_back_equal_and_refuses_another_plan(tmp_path):
     assert torch.equal(again.reference_t, case.trunk.reference_t)
     with pytest.raises(AssertionError, match="its own records"):
         trunk.load(tmp_path / "trunk.safetensors", other.plan)
+
+
+def test_a_text_that_was_only_to_be_scored_gets_its_end_token_when_it_is_trained():
+    case = tiny_case()
+    trained = set(case.plan.trained_texts)
+    scored = next(side for question in case.plan.questions for side in (question.right, question.wrong) if side not in trained)
+    end = list(case.plan.tree.paths[scored].edges(with_end=True))[-1]
+    assert case.trunk.reference_t[end] == 0.0
+    cut = trunk.Cut(tiny_model(), case.spec["trainer"]["blocks"])
+    grown = trunk.extended(cut, case.plan, case.trunk, [scored])
+    assert trunk.largest_error(tiny_model(), case.plan, grown, [scored]) < 1e-4
+    others = [place for place in range(len(case.trunk.reference_t)) if place != end]
+    assert torch.equal(grown.reference_t[others], case.trunk.reference_t[others])

@@ -138,6 +138,6 @@ def test_files_are_parsed_by_format(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not PUBLIC.is_dir(), reason="the public files are not here")
 @pytest.mark.parametrize(("data_format", "file"), [("GSM8K", "gsm8k/test.jsonl"), ("SQUAD", "squad/dev-v2.0-8-articles.json")])
-def test_public_files_becomeuser_rows(data_format: str, file: str) -> None:
+def test_public_files_become_user_rows(data_format: str, file: str) -> None:
     for row in _made(data_format, rows=parse_file(PUBLIC / file, data_format)).records:
         verify(row)

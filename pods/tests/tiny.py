@@ -114,7 +114,7 @@ class TinyCase(NamedTuple):
         trainer = self.spec["trainer"]
         recipe = Recipe(
             method=method,
-            learning_rate=trainer["learningRate"][method],
+            learning_rate=self.spec["learningRate"],
             epochs=trainer["epochs"],
             prompts_per_step=trainer["promptsPerStep"],
             beta=trainer["beta"],
@@ -150,19 +150,21 @@ def tiny_spec(folder: Path | None, **changes: Any) -> dict[str, Any]:
     spec: dict[str, Any] = {
         "capability": "robustness",
         "step": "prepare",
-        "version": 1,
+        "version": 2,
         "codeDigest": "0" * 64,
         "model": {"digest": digest, "source": {"kind": "PATH", "path": str(folder)}},
-        "data": {"kind": "GENERATED", "cell": "swapOpener"},
+        "data": {"kind": "GENERATED", "task": "KEYWORD_INCLUSION", "artifact": "FEATURE_AMBIGUITY", "core": "LAPTOP"},
         "size": {"trainPairs": 16, "validationPairs": 6, "testPairs": 8, "generationItems": 2},
         "trainer": {
             "kind": "TOP_BLOCKS",
             "blocks": 2,
             "epochs": 2,
             "promptsPerStep": 4,
-            "learningRate": {"DPO": 0.01, "KTO": 0.01, "SFT": 0.01},
             "beta": 0.1,
         },
+        "rateMode": "CORRELATION",
+        "warmup": None,
+        "learningRate": 0.01,
         "precision": "fp32",
         "threads": 1,
         "seed": 101,

@@ -429,6 +429,8 @@ export const CellVerdictEnum = published(cellVerdicts, {
     MEASURED: "The correlation in the training data changed the gap.",
     NO_DIFFERENCE_SHOWN: "No effect of the correlation was shown at this size.",
     BASE_EXPLAINS_GAP: "The untrained model has the gap already.",
+    TEXT_TOO_FEW:
+      "The checker on generated text is the first figure here, and too few texts were written: no claim is made.",
     SCORES_DISAGREE:
       "Answers differ in length, and what forced choice says depends on it: no claim rests on the figures.",
     CORE_NOT_LEARNED: "The task itself was not learned: robustness is undefined, and derived figures are null.",

@@ -16,6 +16,19 @@ const HANG_MS = 60_000;
 /** The pause before try number `tries`, from 100 ms doubling up to five seconds. */
 export const backOffMs = (tries: number): number => Math.min(100 * 2 ** tries, RETRY_MS_MAX);
 
+/** What a member keeps in mind of a partition whose next message failed. */
+interface Setback {
+  /** The message that failed. */
+  readonly offset: string;
+  /** How often it had failed before. */
+  readonly tries: number;
+  /** Messages behind it that were handled; they come again with it and are passed over. */
+  readonly done: ReadonlySet<string>;
+}
+
+/** By partition; to be cleared whenever partitions are dealt anew, because then offsets may stand for other messages. */
+export type Setbacks = Map<number, Setback>;
+
 /** What a delivery needs beside the records. */
 export interface Delivery {
   readonly consumer: Consumer;
@@ -30,16 +43,23 @@ export interface Delivery {
   readonly buried: (record: Buried) => Promise<void>;
   /** Aborted when the member is to leave. */
   readonly closing: AbortSignal;
+  readonly setbacks: Setbacks;
 }
 
-/** Hands records to the handler, those of one key in their order. The offset moves on only behind handlers that resolved. */
+/**
+ * Hands records to the handler, those of one key in their order. The offset moves on only behind handlers that resolved. A message
+ * that failed comes again after a pause of its partition: the library fetches nothing while it waits for a batch, so waiting here
+ * would hold up every other partition of the broker.
+ */
 export async function deliverBatch(delivery: Delivery, payload: EachBatchPayload): Promise<void> {
   const { batch, resolveOffset, isRunning, isStale } = payload;
+  const { setbacks } = delivery;
+  const earlier = setbacks.get(batch.partition)?.done ?? new Set<string>();
   let handled: string | undefined;
   try {
     for (let from = 0; from < batch.messages.length && isRunning() && !isStale(); from += AT_ONCE_MAX) {
       const records = batch.messages.slice(from, from + AT_ONCE_MAX);
-      const slice = new Slice(delivery, payload, records);
+      const slice = new Slice(delivery, payload, { records, earlier });
       try {
         await slice.deliver();
       } finally {
@@ -47,7 +67,13 @@ export async function deliverBatch(delivery: Delivery, payload: EachBatchPayload
         handled = last?.offset ?? handled;
       }
       if (handled !== undefined) resolveOffset(handled);
-      if (slice.doneInFront < records.length) break;
+      const failed = records[slice.doneInFront];
+      if (failed === undefined) {
+        setbacks.delete(batch.partition);
+      } else {
+        holdBack(delivery, payload, { offset: failed.offset, done: new Set([...earlier, ...slice.done]) });
+        break;
+      }
     }
   } finally {
     if (handled !== undefined) {
@@ -57,21 +83,40 @@ export async function deliverBatch(delivery: Delivery, payload: EachBatchPayload
   }
 }
 
+/** Pauses the partition until its failed message is tried again. */
+function holdBack(
+  { setbacks, closing }: Delivery,
+  { batch, pause: pausePartition }: EachBatchPayload,
+  { offset, done }: Pick<Setback, "offset" | "done">,
+): void {
+  if (closing.aborted) return;
+  const before = setbacks.get(batch.partition);
+  const tries = before?.offset === offset ? before.tries + 1 : 0;
+  setbacks.set(batch.partition, { offset, tries, done });
+  const resume = pausePartition();
+  setTimeout(resume, backOffMs(tries)).unref();
+}
+
 /** Records that are worked on side by side. */
 class Slice {
-  private readonly done = new Set<KafkaMessage>();
+  /** Offsets of records that are done with. */
+  readonly done = new Set<string>();
+  private readonly records: readonly KafkaMessage[];
   private readonly ending = new AbortController();
   private movedAt = performance.now();
 
   constructor(
     private readonly delivery: Delivery,
     private readonly payload: EachBatchPayload,
-    private readonly records: readonly KafkaMessage[],
-  ) {}
+    { records, earlier }: { readonly records: readonly KafkaMessage[]; readonly earlier: ReadonlySet<string> },
+  ) {
+    this.records = records;
+    for (const { offset } of records) if (earlier.has(offset)) this.done.add(offset);
+  }
 
   /** How many records from the first on are done with, without a gap: the offset may move behind these. */
   get doneInFront(): number {
-    const gap = this.records.findIndex((record) => !this.done.has(record));
+    const gap = this.records.findIndex(({ offset }) => !this.done.has(offset));
     return gap < 0 ? this.records.length : gap;
   }
 
@@ -101,39 +146,33 @@ class Slice {
 
   private async inOrder(records: readonly KafkaMessage[]): Promise<void> {
     for (const record of records) {
+      if (this.done.has(record.offset)) continue;
       if (!(await this.one(record))) return;
-      this.done.add(record);
+      this.done.add(record.offset);
     }
   }
 
-  /** Whether the record is done with; it is tried until it is, or this member has to leave it to another. */
+  /** Whether the record is done with; if not, it comes again, here or to another member, and before later ones of its key. */
   private async one(record: KafkaMessage): Promise<boolean> {
+    if (!this.isWanted()) return false;
     const { log, topic, handler } = this.delivery;
-    for (let tries = 0; this.isWanted(); tries += 1) {
-      try {
-        const message = messageOf(topic, record);
-        if ("unreadable" in message) await this.bury(record, message.unreadable);
-        else await handler(message);
-        this.movedAt = performance.now();
-        return true;
-      } catch (error) {
-        this.movedAt = performance.now();
-        const { partition } = this.payload.batch;
-        log.warn("message comes again", { topic, partition, offset: record.offset, reason: reasonOf(error) });
-        await this.wait(backOffMs(tries));
-      }
+    try {
+      const message = messageOf(topic, record);
+      if ("unreadable" in message) await this.bury(record, message.unreadable);
+      else await handler(message);
+      return true;
+    } catch (error) {
+      const { partition } = this.payload.batch;
+      log.warn("message comes again", { topic, partition, offset: record.offset, reason: reasonOf(error) });
+      return false;
+    } finally {
+      this.movedAt = performance.now();
     }
-    return false;
   }
 
   private isWanted(): boolean {
     const { isRunning, isStale } = this.payload;
     return isRunning() && !isStale() && !this.delivery.closing.aborted && !this.ending.signal.aborted;
-  }
-
-  private async wait(ms: number): Promise<void> {
-    const signal = AbortSignal.any([this.delivery.closing, this.ending.signal]);
-    await pause(ms, undefined, { signal }).catch(() => undefined); // whoever waits looks at why by itself
   }
 
   /** Into the table first: it takes any number of bytes twice, the topic takes them once more for each try. */

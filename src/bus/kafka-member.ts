@@ -4,7 +4,7 @@ import type { Topic } from "../domain/messages.js";
 import { AssayError } from "../errors.js";
 import { type Log, reasonOf } from "../log.js";
 import type { Buried, Handler, Subscription } from "./bus.js";
-import { backOffMs, deliverBatch, HEARTBEAT_MS } from "./kafka-delivery.js";
+import { backOffMs, deliverBatch, HEARTBEAT_MS, type Setbacks } from "./kafka-delivery.js";
 
 /** What a member of a consumer group works with. */
 export interface KafkaMemberOptions {
@@ -82,6 +82,8 @@ export class KafkaMember implements Subscription {
       retry: { retries: 3, initialRetryTime: 100, maxRetryTime: 1_000, restartOnFailure: () => Promise.resolve(false) },
     });
     this.consumer = consumer;
+    const setbacks: Setbacks = new Map();
+    consumer.on(consumer.events.GROUP_JOIN, () => setbacks.clear());
     let failed: string | undefined;
     const crash = new Promise<string>((resolve) => {
       consumer.on(consumer.events.CRASH, ({ payload }) => {
@@ -92,7 +94,7 @@ export class KafkaMember implements Subscription {
     try {
       await consumer.connect();
       await consumer.subscribe({ topics: [topicName], fromBeginning: from === undefined });
-      await this.run(consumer);
+      await this.run(consumer, setbacks);
       if (failed !== undefined) throw new AssayError("BUS_UNAVAILABLE", `${groupId} could not be joined: ${failed}`);
     } catch (error) {
       await consumer.disconnect().catch(() => undefined); // what went wrong first is what counts
@@ -101,12 +103,12 @@ export class KafkaMember implements Subscription {
     return { crash };
   }
 
-  private run(consumer: Consumer): Promise<void> {
+  private run(consumer: Consumer, setbacks: Setbacks): Promise<void> {
     return consumer.run({
       autoCommit: false,
       eachBatchAutoResolve: false,
-      partitionsConsumedConcurrently: 4, // one message that comes again and again does not hold up other partitions
-      eachBatch: (batch) => deliverBatch({ ...this.options, consumer, closing: this.closing.signal }, batch),
+      partitionsConsumedConcurrently: 4,
+      eachBatch: (batch) => deliverBatch({ ...this.options, consumer, setbacks, closing: this.closing.signal }, batch),
     });
   }
 

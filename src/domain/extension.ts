@@ -1,7 +1,7 @@
 import { AssayError, invalidInput } from "../errors.js";
 import { digestOf, type Json } from "./digest.js";
 import { type RobustnessRequest, RUNS_MAX } from "./robustness.js";
-import { plannedRates, runCount } from "./robustness-cells.js";
+import { mitigatedRate, plannedRates, runCount } from "./robustness-cells.js";
 import { faultsOf, SEED_MAX } from "./robustness-rules.js";
 
 /** What is added to the grid of a robustness experiment that was accepted. */
@@ -44,6 +44,8 @@ export function additionsIn(body: Json): GridAdditions {
 export function extended(request: RobustnessRequest, { addSeeds, addSpuriousness }: GridAdditions): RobustnessRequest {
   return {
     ...request,
+    // What was trained stays in the plan, be it no longer at the highest rate.
+    mitigations: { ...request.mitigations, rate: mitigatedRate(request) },
     seeds: [...request.seeds, ...addSeeds],
     spuriousness: [...request.spuriousness, ...addSpuriousness],
   };

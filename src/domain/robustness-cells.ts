@@ -109,13 +109,22 @@ function variantCells(
   artifact: Family["artifact"],
 ): Omit<Trained, "learningRate">[] {
   // Without a free row there is nothing to repeat, and nothing to weigh against the rows that are forced.
-  const controlled = grid.spuriousness.filter((rate) => rate > 0 && hasFreeRows(rate, grid.size)).sort((a, b) => a - b);
+  const controlled = controlledRates(grid);
   if (artifact === "DISTRIBUTIONAL_NARROWNESS") {
     return controlled.map((spuriousness) => ({ method, spuriousness, variant: { kind: "SIZE_CONTROL" } }));
   }
-  const highest = controlled.at(-1);
-  if (highest === undefined) return [];
-  return mitigationsOf(grid, method).map((variant) => ({ method, spuriousness: highest, variant }));
+  const spuriousness = mitigatedRate(grid);
+  if (spuriousness === null) return [];
+  return mitigationsOf(grid, method).map((variant) => ({ method, spuriousness, variant }));
+}
+
+function controlledRates({ spuriousness, size }: Pick<Grid, "spuriousness" | "size">): number[] {
+  return spuriousness.filter((rate) => rate > 0 && hasFreeRows(rate, size)).sort((a, b) => a - b);
+}
+
+/** The rate at which mitigations are trained; null where no rate leaves rows of both groups. */
+export function mitigatedRate(grid: Pick<Grid, "spuriousness" | "size" | "mitigations">): number | null {
+  return grid.mitigations.rate ?? controlledRates(grid).at(-1) ?? null;
 }
 
 /** Whether a rate leaves training rows without the forced artifact. */

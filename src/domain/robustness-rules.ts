@@ -127,7 +127,7 @@ function familyFaults(request: RobustnessRequest, root: Path): AssayError[] {
       "at least one artifact, each once",
       artifacts,
     ),
-    ...(source.kind === "GENERATED" ? [] : formatFaults(tasks, taskOfFormat[source.format], [...root, "tasks"])),
+    ...(source.kind === "GENERATED" ? [] : itemFaults(request, taskOfFormat[source.format], root)),
     ...familiesOf(request).flatMap(({ task, artifact }) =>
       task === "KEYWORD_INCLUSION" && artifact === "DISTRIBUTIONAL_NARROWNESS"
         ? [
@@ -151,13 +151,29 @@ function familyFaults(request: RobustnessRequest, root: Path): AssayError[] {
   ];
 }
 
-function formatFaults(tasks: readonly RobustnessTask[], wanted: RobustnessTask, path: Path): AssayError[] {
-  return unless(
-    tasks.every((task) => task === wanted),
-    path,
-    `${wanted}, which these items are of`,
-    tasks,
-  );
+/** Items of a user's own are of one task, and only a cue can be set beside them: they come without slices. */
+function itemFaults(
+  { tasks, artifacts }: Pick<RobustnessRequest, "tasks" | "artifacts">,
+  wanted: RobustnessTask,
+  root: Path,
+): AssayError[] {
+  return [
+    ...unless(
+      tasks.every((task) => task === wanted),
+      [...root, "tasks"],
+      `${wanted}, which these items are of`,
+      tasks,
+    ),
+    ...(artifacts.includes("DISTRIBUTIONAL_NARROWNESS")
+      ? [
+          unsupported(
+            [...root, "artifacts"],
+            ["FEATURE_AMBIGUITY over items of your own"],
+            "DISTRIBUTIONAL_NARROWNESS over items of your own, which are not sorted into slices",
+          ),
+        ]
+      : []),
+  ];
 }
 
 function warmupFaults(warmup: Warmup | null, { promptsPerStep }: Trainer, path: Path): AssayError[] {

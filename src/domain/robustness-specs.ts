@@ -172,9 +172,9 @@ function dataSpec(
     case "PREFERENCE":
       return { kind: "UPLOADED", digest };
     case "ITEMS":
-      return { ...source, digest, ...family };
+      return { ...source, digest, ...family, core };
     case "HUB":
-      return { ...source, ...family };
+      return { ...source, ...family, core };
     default:
       return source satisfies never;
   }

@@ -98,6 +98,8 @@ export interface Mitigations {
   readonly groupBalanced: boolean;
   /** Step size of the group weights of group DRO on the SFT loss; null for none. */
   readonly groupDroStepSize: number | null;
+  /** The rate that is mitigated; null for the highest one. An extension keeps the rate that it finds. */
+  readonly rate: number | null;
 }
 
 /** How many items there are; a pair is one core item with all its renders. */

@@ -3,6 +3,7 @@ export const cellVerdicts = [
   "MEASURED",
   "NO_DIFFERENCE_SHOWN",
   "BASE_EXPLAINS_GAP",
+  "TEXT_TOO_FEW",
   "SCORES_DISAGREE",
   "CORE_NOT_LEARNED",
   "CONTROL_FAILED",

@@ -94,23 +94,13 @@ export class Scene {
   async addDispatcher(options: Partial<DispatcherOptions> = {}): Promise<PlacedDispatcher> {
     const { log, bus } = this;
     const { access, artifacts } = this.stage;
-    const database = await WorkDatabase.open({
-      login: access.work,
-      log,
-      poolSize: 2,
-      onOutbox: () => this.relay.wake(),
-    });
+    const open = (): Promise<WorkDatabase> =>
+      WorkDatabase.open({ login: access.work, log, poolSize: 2, onOutbox: () => this.relay.wake() });
+    const database = await untilStarted(log, open);
     const pods = { addresses: () => this.pods.map(({ link }) => link.address) };
     const rhythm = { pollMs: 200, newsMs: 60, dispatcherBeatMs: 120, times: hasty };
     const dispatcher = new Dispatcher({ database, bus, pods, artifacts, log, ...rhythm, ...options });
-    for (;;) {
-      try {
-        await dispatcher.start();
-        break;
-      } catch (error) {
-        log.warn("dispatcher starts again", { reason: String(error) }); // its connection was cut
-      }
-    }
+    await untilStarted(log, () => dispatcher.start());
     const placed = { dispatcher, database };
     this.dispatchers.push(placed);
     return placed;
@@ -168,6 +158,17 @@ export class Scene {
     await this.app.close();
     await this.relayDatabase.close();
     this.calls.close();
+  }
+}
+
+/** Starts something again for as long as what it needs is cut while it starts, as whoever runs a service does. */
+async function untilStarted<T>(log: Log, start: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await start();
+    } catch (error) {
+      log.warn("a dispatcher starts again", { reason: String(error) });
+    }
   }
 }
 

@@ -17,7 +17,7 @@ export const smokeRequest: RobustnessRequest = {
   seeds: [101],
   warmup: null,
   learningRates: { policy: "FIXED", rates: defaultLearningRates, grid: { SFT: [], DPO: [], KTO: [] } },
-  mitigations: { tieFraction: null, groupBalanced: false, groupDroStepSize: null },
+  mitigations: { tieFraction: null, groupBalanced: false, groupDroStepSize: null, rate: null },
   trainer: defaultTrainer,
   precision: "FP32",
   size: defaultSize,

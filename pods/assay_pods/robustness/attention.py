@@ -26,6 +26,17 @@ def chosen(model: Any, context: RunContext) -> Generator[None]:
         model.set_attn_implementation(IMPLEMENTATIONS["SDPA"])
 
 
+@contextmanager
+def for_scoring(model: Any) -> Generator[Any]:
+    """Lends a model that is being trained to scoring, which needs attention with masks of its own, and gives its attention back."""
+    found = model.config._attn_implementation  # noqa: SLF001 - the library has no public reader of it
+    model.set_attn_implementation(IMPLEMENTATIONS["SDPA"])
+    try:
+        yield model
+    finally:
+        model.set_attn_implementation(found)
+
+
 def check(wanted: str, context: RunContext) -> None:
     """Refuses an attention that this run cannot have.
 

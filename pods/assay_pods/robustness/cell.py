@@ -19,7 +19,7 @@ from assay_pods.robustness.recipe import UNTRAINED, Recipe, recipe_of
 from assay_pods.robustness.record_rows import read_records
 from assay_pods.robustness.records import Rate, Record, realised_rho, select_renders
 from assay_pods.robustness.start import save_weights, started
-from assay_pods.robustness.steps import epoch_of, texts_of
+from assay_pods.robustness.steps import epoch_of, texts_of, untied
 from assay_pods.robustness.train import TopBlocks, Work, train_top_blocks
 from assay_pods.robustness.train_log import TrainLog
 from assay_pods.robustness.validation import balanced_accuracy
@@ -83,7 +83,7 @@ def _rows(plan: Plan, context: RunContext) -> list[Record]:
     """The chosen render of each training pair."""
     spec = context.spec
     size_control = (spec.get("variant") or {}).get("kind") == "SIZE_CONTROL"
-    return select_renders(plan.pairs, Rate(spec["spuriousness"], spec.get("rateMode", "CORRELATION"), size_control), spec["seed"])
+    return select_renders(plan.pairs, Rate(spec["spuriousness"], spec["rateMode"], size_control), spec["seed"])
 
 
 def _questions(case: Case) -> list[Question]:
@@ -138,6 +138,7 @@ def _at_quarter(case: Case, scorer_of: Callable[[Any, Callable[[int, int], None]
 def _about(case: Case) -> dict[str, Any]:
     """What the run was asked for."""
     spec = case.context.spec
+    telling = [] if case.recipe is None else untied(case.plan, case.rows, case.recipe)
     return {
         "step": "train",
         "purpose": spec.get("purpose", "CELL"),
@@ -148,7 +149,7 @@ def _about(case: Case) -> dict[str, Any]:
         "variant": spec.get("variant"),
         "learningRate": None if case.recipe is None else case.recipe.learning_rate,
         "seed": spec["seed"],
-        "realisedRho": realised_rho(case.rows) if case.rows else None,
+        "realisedRho": realised_rho(telling) if telling else None,
     }
 
 

@@ -18,23 +18,27 @@ PROMPTS_AT_ONCE = 32
 CUED_TASKS = ("CONSTRAINED_INSTRUCTION_FOLLOWING",)
 """Tasks whose first figure is the checker on written text, so that prompts with a cue are answered too."""
 
+Key = tuple[str, str, str]
+"""Split, item key and relation."""
+
 Write = Callable[[Sequence[str], int], list[str]]
 """Writes a text of at most so many tokens after each prompt."""
 
 
-def generate_and_check(
-    records: Sequence[Record], plan: Plan, spec: Mapping[str, Any], write: Write
-) -> dict[tuple[str, str], dict[str, Any]]:
+def generate_and_check(records: Sequence[Record], plan: Plan, spec: Mapping[str, Any], write: Write) -> dict[Key, dict[str, Any]]:
     """Lets the model answer prompts and holds the answers to their checkers.
+
+    Where the checker's is the first figure, the prompts of validation pairs are answered too by what a core gate rests on:
+    models that were not trained, or at rate 0.
 
     Args:
         records: The rows of records.jsonl.
         plan: The plan, whose encoder renders prompts.
-        spec: Names the task, and in `size.generationItems` how many test pairs, from the first; 0 asks for none.
+        spec: Names the task, and in `size.generationItems` how many pairs of a split, from the first; 0 asks for none.
         write: The model.
 
     Returns:
-        `{"text", "scores"}` by item key and relation.
+        `{"text", "scores"}` by split, item key and relation.
     """
     chosen = _prompts(records, spec)
     if not chosen:
@@ -46,20 +50,23 @@ def generate_and_check(
     starts = range(0, len(prompts), PROMPTS_AT_ONCE)
     texts = [text for start in starts for text in write(prompts[start : start + PROMPTS_AT_ONCE], limit)]
     return {
-        (record.pair_id, record.relation): {"text": text, "scores": scores(record.checker, text)}
+        (record.split, record.pair_id, record.relation): {"text": text, "scores": scores(record.checker, text)}
         for record, text in zip(chosen, texts, strict=True)
     }
 
 
-def add_to_items(items: Iterable[dict[str, Any]], written: Mapping[tuple[str, str], dict[str, Any]]) -> list[dict[str, Any]]:
+def add_to_items(items: Iterable[dict[str, Any]], written: Mapping[Key, dict[str, Any]]) -> list[dict[str, Any]]:
     """Gives the rows of items.jsonl with the text that was written for them."""
-    return [item | ({"generation": written[key]} if (key := (item["itemKey"], item["relation"])) in written else {}) for item in items]
+    keyed = [((item["split"], item["itemKey"], item["relation"]), item) for item in items]
+    return [item | ({"generation": written[key]} if key in written else {}) for key, item in keyed]
 
 
-def summary(written: Mapping[tuple[str, str], dict[str, Any]]) -> dict[str, Any] | None:
-    """Gives how many of the written answers passed, by relation; the first relation's figures stand alone too. None for none."""
+def summary(written: Mapping[Key, dict[str, Any]]) -> dict[str, Any] | None:
+    """Gives how many of the written answers to test prompts passed, by relation; the first one's figures stand alone too. None for none."""
     counts: dict[str, dict[str, int]] = {}
-    for (_, relation), found in written.items():
+    for (split, _, relation), found in written.items():
+        if split != "test":
+            continue
         own = counts.setdefault(relation, {"items": 0, "passed": 0})
         own["items"] += 1
         own["passed"] += int(found["scores"].get("strict", found["scores"].get("exact")) == 1)
@@ -94,16 +101,26 @@ def greedy(model: Any, tokenizer: Any) -> Write:
 
 def _prompts(records: Sequence[Record], spec: Mapping[str, Any]) -> list[Record]:
     """The renders to answer of the first test pairs: those without a cue where the data has such, and every slice."""
-    pairs: dict[str, dict[str, Record]] = {}
-    for record in records:
-        if record.split == "test":
-            pairs.setdefault(record.pair_id, {})[record.relation] = record
+    pairs = _pairs_of(records, "test")
     some = list(pairs.values())[: spec["size"]["generationItems"]]
     if spec["data"].get("artifact") == "DISTRIBUTIONAL_NARROWNESS":
         return [record for renders in _of_every_slice(list(pairs.values()), spec) for record in renders.values()]
     plain = "neutral" if all("neutral" in renders for renders in some) else "aligned"
     cued = ("aligned", "conflicting") if spec["data"].get("task") in CUED_TASKS else ()
-    return [renders[relation] for renders in some for relation in dict.fromkeys((plain, *cued)) if relation in renders]
+    chosen = [renders[relation] for renders in some for relation in dict.fromkeys((plain, *cued)) if relation in renders]
+    if spec.get("variant") is not None or spec.get("spuriousness") not in (None, 0, 0.0):
+        return chosen
+    gated = list(_pairs_of(records, "validation").values())[: spec["size"]["generationItems"]]
+    return chosen + [renders[relation] for renders in gated for relation in cued if relation in renders]
+
+
+def _pairs_of(records: Sequence[Record], split: str) -> dict[str, dict[str, Record]]:
+    """The renders of each pair of a split, by relation."""
+    pairs: dict[str, dict[str, Record]] = {}
+    for record in records:
+        if record.split == split:
+            pairs.setdefault(record.pair_id, {})[record.relation] = record
+    return pairs
 
 
 def _of_every_slice(pairs: Sequence[dict[str, Record]], spec: Mapping[str, Any]) -> list[dict[str, Record]]:

@@ -74,7 +74,7 @@ def make_plan(records: Sequence[Record], spec: Mapping[str, Any], encoder: Encod
     step_size = spec["trainer"]["promptsPerStep"]
     pairs = train[: order.usable_pairs(len(train), step_size)]
     questions = sorted(_questions(records, spec["seed"], encoder), key=lambda q: (q.split, q.item_key, q.relation))
-    plan = Plan(pairs, questions, [], PrefixTree(), encoder, spec["seed"], spec.get("rateMode", "CORRELATION"))
+    plan = Plan(pairs, questions, [], PrefixTree(), encoder, spec["seed"], spec["rateMode"])
     plan.trained_texts.extend(_trained_texts(plan, spec))
     for text in (*plan.trained_texts, *(side for question in questions for side in (question.right, question.wrong))):
         if text not in plan.tree.paths:

@@ -64,8 +64,6 @@ def _cell(data: Mapping[str, Any]) -> Cell | None:
     """Gives the generator of the spec's data; None for uploaded rows."""
     if data["kind"] != "GENERATED":
         return None
-    if "cell" in data:
-        return find_cell("KEYWORD_INCLUSION" if data["cell"] == "swapOpener" else data["cell"], "FEATURE_AMBIGUITY", "LAPTOP")
     return find_cell(data["task"], data["artifact"], data["core"])
 
 

@@ -100,8 +100,6 @@ def _variant(spec: Mapping[str, Any]) -> Variant | None:
 
 
 def _learning_rate(spec: Mapping[str, Any], inputs: Mapping[str, Path]) -> float:
-    if "learningRate" not in spec:
-        return float(spec["trainer"]["learningRate"][spec["method"]])
     if spec["learningRate"] is not None:
         return float(spec["learningRate"])
     selected: Mapping[str, float] = json.loads(inputs["selection"].read_bytes())["learningRate"]

@@ -180,7 +180,7 @@ def _data(experiment: Experiment) -> dict[str, Any]:
         for seed, one in family.prepared.items()
     ]
     spec = experiment.spec
-    found = dict(spec.get("data") or {}) | {"size": dict(spec["size"]), "rateMode": spec.get("rateMode", "CORRELATION")}
+    found = dict(spec.get("data") or {}) | {"size": dict(spec["size"]), "rateMode": spec["rateMode"]}
     return found | {"warmup": spec.get("warmup"), "prepared": prepared}
 
 

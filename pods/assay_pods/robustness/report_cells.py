@@ -9,13 +9,13 @@ from assay_pods.robustness.estimates import Estimate, Level
 from assay_pods.robustness.generation_counts import generation_estimate
 from assay_pods.robustness.metrics import Metric, derived_metrics, group_metrics
 from assay_pods.robustness.renders import Subject
-from assay_pods.robustness.report_controls import CORE_NOT_LEARNED, Control, Gate, GateKey, prompt_blind
+from assay_pods.robustness.report_controls import CORE_NOT_LEARNED, INHERITED, Control, Gate, GateKey, prompt_blind
 from assay_pods.robustness.report_curve import curves
-from assay_pods.robustness.report_families import BASE, START, Cell, Family
+from assay_pods.robustness.report_families import BASE, MIN_TEXTS, START, Cell, Family
 from assay_pods.robustness.worst_group import worst_group
 
 UNREADABLE = ("INCOMPLETE", "CORE_NOT_LEARNED", "CONTROL_FAILED")
-NO_CLAIM = (*UNREADABLE, "SCORES_DISAGREE")
+NO_CLAIM = (*UNREADABLE, "TEXT_TOO_FEW", "SCORES_DISAGREE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ def _verdict(judge: Judge, cell: Cell, found: Found) -> tuple[str, str]:
         return "INCOMPLETE", f"the control of {gate.name} at rho = 0 has no full result, so whether the core was learned is not known"
     if not gate.learned:
         return "CORE_NOT_LEARNED", CORE_NOT_LEARNED
-    return _control_verdict(judge, cell) or _length_verdict(found[1]) or _effect_verdict(judge, cell, found[0])
+    return _control_verdict(judge, cell) or _score_verdict(cell, found[1]) or _effect_verdict(judge, cell, found[0])
 
 
 def _control_verdict(judge: Judge, cell: Cell) -> tuple[str, str] | None:
@@ -159,9 +159,15 @@ def _blind_verdict(judge: Judge, cell: Cell) -> tuple[str, str] | None:
     return None
 
 
-def _length_verdict(lengths: Mapping[str, Any] | None) -> tuple[str, str] | None:
-    differing: Sequence[str] = [] if lengths is None else lengths["disagreeing"]
-    if lengths is None or not differing:
+def _score_verdict(cell: Cell, lengths: Mapping[str, Any] | None) -> tuple[str, str] | None:
+    """Whether the primary score may carry a claim: forced choice between answers of unequal token counts seldom may."""
+    if lengths is None or cell.by_text:
+        return None
+    if cell.too_few_texts is not None:
+        size = f"{MIN_TEXTS} texts wanted in every group of test and validation prompts, got {cell.too_few_texts} in one"
+        return "TEXT_TOO_FEW", f"generated text not measurable at this size ({size}), and answers differ in token count: no claim is made"
+    differing: Sequence[str] = lengths["disagreeing"]
+    if not differing:
         return None
     pairs = [f"{name} {lengths['accuracyBySum'][name]:.2f} by sum, {lengths['accuracyByMean'][name]:.2f} by mean" for name in differing]
     return "SCORES_DISAGREE", f"answers differ in token count and forced choice depends on it ({'; '.join(pairs)}): no claim rests on it"
@@ -172,6 +178,8 @@ def _effect_verdict(judge: Judge, cell: Cell, derived: Mapping[str, Estimate | N
     assert own is not None and against_base is not None, "the gap and the base were checked before"
     if adjusted is None:
         assert cell.rate == 0.0, "the control at rho = 0 was checked before"
+        if not judge.family.narrow and own.excludes(0.0):
+            return "BASE_EXPLAINS_GAP", f"{INHERITED}: {_said(own)}"
         found = (
             "negative control: the gap that others are read against"
             if judge.family.narrow

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from assay_pods.robustness.estimates import DIFFERENCE, MEAN_OF_TWO, PROPORTION, Estimate, Level, estimate
-from assay_pods.robustness.item_values import Measured
+from assay_pods.robustness.item_values import Measured, difference
 from assay_pods.robustness.renders import Renders, balanced_of, cue_effect, gap_of, slice_margin_gap
 from assay_pods.robustness.report_families import BASE, START, Cell, Family
 
 CORE_CHANCE = 0.5
 CORE_COMPARABLE = 0.75
 CORE_NOT_LEARNED = "core not learned: robustness undefined"
+INHERITED = "the gap is one that the model had before training, and training at rho = 0 is not shown to have widened it"
 
 GateKey = tuple[str, float | None]
 """Method and learning rate."""
@@ -120,9 +121,24 @@ def _no_gap(kind: str, family: Family, key: GateKey, cell: Cell | None, level: L
     if family.narrow:
         reason = "slices differ in difficulty: this gap is what others are read against"
         return Control(kind, family, *key, measured.value is not None, reason, {"gap": measured})
-    passed = measured.value is not None and not measured.excludes(0.0)
+    if measured.value is not None and not measured.excludes(0.0):
+        return Control(kind, family, *key, True, "the gap's interval includes 0", {"gap": measured})
+    before = family.find(START, None) or family.find(BASE, None)
+    gaps = [gap_of(one.renders("test"), family.narrow) for one in (cell, before) if one is not None and one.complete]
+    if kind == "RATE_ZERO" and len(gaps) == 2 and _inherited(measured, gaps[0], gaps[1], own):
+        return Control(kind, family, *key, True, INHERITED, {"gap": measured})
     wrong = "the gap's interval excludes 0 although nothing tied the cue to the right answer"
-    return Control(kind, family, *key, passed, "the gap's interval includes 0" if passed else wrong, {"gap": measured})
+    return Control(kind, family, *key, False, wrong, {"gap": measured})
+
+
+def _inherited(gap: Estimate, now: Measured, before: Measured, level: Level) -> bool:
+    """Whether the model that training began with leans the same way, and training is not shown to have widened the gap."""
+    had, change = estimate(before, DIFFERENCE, level), estimate(difference(now, before), None, level)
+    if gap.value is None or had.value is None or not had.excludes(0.0) or had.value * gap.value <= 0.0:
+        return False
+    if change.low is None or change.high is None:
+        return False
+    return change.low <= 0.0 if had.value > 0.0 else change.high >= 0.0
 
 
 def _effect(family: Family, key: GateKey, level: Level) -> Control:

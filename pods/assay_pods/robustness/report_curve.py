@@ -36,7 +36,7 @@ def _sides(diagnostics: Mapping[str, Any], accuracy: Mapping[str, float]) -> tup
 def _usual_share(family: Family, cell: Cell, diagnostics: Mapping[str, Any]) -> float | None:
     """The share of training rows with the cue on the right answer, or of the narrow slice."""
     candidates = diagnostics.get("candidates")
-    if candidates is None or cell.rate is None or family.spec.get("rateMode", "CORRELATION") != "CORRELATION":
+    if candidates is None or cell.rate is None or family.spec["rateMode"] != "CORRELATION":
         return None
     free = 1 / candidates["least"]
     if candidates["least"] != candidates["most"]:

@@ -17,6 +17,8 @@ CHECKED_BY_TEXT = ("CONSTRAINED_INSTRUCTION_FOLLOWING", "FEATURE_AMBIGUITY")
 """The family whose accuracy is the checker's on generated text, because its answers cannot have equal token counts."""
 
 TEXT_SCORES = ("strict", "exact")
+MIN_TEXTS = 30
+"""Fewer generated texts in a group, over all seeds, carry no accuracy: the same bound as for a worst group."""
 
 FamilyKey = tuple[str | None, str | None]
 Variant = Mapping[str, Any]
@@ -80,6 +82,8 @@ class Cell:
     missing: tuple[Missing, ...]
     by_text: bool = False
     """Whether accuracy is the checker's on generated text instead of forced choice."""
+    too_few_texts: int | None = None
+    """Where the accuracy should be the checker's and is not: how many texts the smallest group has over all seeds."""
 
     @property
     def method(self) -> str:
@@ -119,7 +123,7 @@ class Cell:
         classes = {key: name for run in self.runs for key, name in run.table.classes.items()}
         slices = {run.seed: run.table.slices for run in self.runs}
         generated = self._generated(split, present)
-        scores = chosen | _primary(generated) if self.by_text and split == "test" else chosen
+        scores = chosen | _primary(generated) if self.by_text else chosen
         seeds = tuple(run.seed for run in self.runs)
         return Renders(seeds, scores, margins, classes, slices, chosen, by_token, generated)
 
@@ -141,10 +145,16 @@ class Cell:
         return found
 
 
-def text_is_scored(run: Run) -> bool:
-    """Whether a checker judged generated text for aligned and for conflicting test items."""
-    groups = [run.table.groups.get(("test", relation)) for relation in ("aligned", "conflicting")]
-    return all(group is not None and any(score in group.generated for score in TEXT_SCORES) for group in groups)
+def texts_scored(run: Run, split: str) -> int:
+    """How many items of a split have an aligned and a conflicting text that a checker judged."""
+    groups = [run.table.groups.get((split, relation)) for relation in ("aligned", "conflicting")]
+    found = [{key for score in TEXT_SCORES for key in _keys(group, score)} for group in groups]
+    return len(found[0] & found[1])
+
+
+def _keys(group: Group | None, score: str) -> tuple[str, ...]:
+    column = _generated_column(group, score)
+    return () if column is None else column.keys
 
 
 def _generated_column(group: Group | None, score: str) -> Column | None:

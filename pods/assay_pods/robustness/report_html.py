@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from assay_pods.robustness.report_parts import Part, heading_lines, method_of
 from assay_pods.robustness.report_sections import Table, claims_table, family_tables
 from assay_pods.robustness.report_svg import Axes, Line, PlotPoint, plot
-from assay_pods.robustness.report_table import Part, heading_lines, method_of
 
 Document = Mapping[str, Any]
 
@@ -24,7 +24,10 @@ figcaption{font-weight:600}
 .measured{background:#fff0e0}.none{background:#eef5ee}.refused{background:#eee;color:#444}
 """
 _LOOK = {"MEASURED": "measured", "LOWER": "measured", "NO_DIFFERENCE_SHOWN": "none", "EQUIVALENT": "none"}
-_REFUSED = ("INCOMPLETE", "CORE_NOT_LEARNED", "CONTROL_FAILED", "SCORES_DISAGREE", "NOT_MEASURABLE", "NO_COMPARISON", "BASE_EXPLAINS_GAP")
+_REFUSED = {
+    *("INCOMPLETE", "CORE_NOT_LEARNED", "CONTROL_FAILED", "BASE_EXPLAINS_GAP"),
+    *("TEXT_TOO_FEW", "SCORES_DISAGREE", "NOT_MEASURABLE", "NO_COMPARISON"),
+}
 
 
 def render_html(document: Document) -> str:

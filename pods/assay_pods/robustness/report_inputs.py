@@ -11,6 +11,7 @@ from assay_pods.common.context import BadInputError
 from assay_pods.robustness.report_families import (
     BASE,
     CHECKED_BY_TEXT,
+    MIN_TEXTS,
     START,
     Cell,
     CellKey,
@@ -20,12 +21,9 @@ from assay_pods.robustness.report_families import (
     Missing,
     Run,
     Variant,
-    text_is_scored,
+    texts_scored,
 )
 from assay_pods.robustness.report_items import read_table
-
-FLAT = "swapOpener"
-"""The one generated cell of plans that name no task."""
 
 
 @dataclass(slots=True)
@@ -44,7 +42,7 @@ def read_experiment(spec: Mapping[str, Any], inputs: Mapping[str, Path]) -> Expe
     """
     gathered: dict[FamilyKey, dict[CellKey, _Gathered]] = {}
     for planned in spec["cells"]:
-        family, key = _family_of(spec, planned), _key_of(planned)
+        family, key = _family_of(planned), _key_of(planned)
         one = gathered.setdefault(family, {}).setdefault(key, _Gathered(planned.get("variant")))
         seed = int(planned["seed"])
         one.seeds.append(seed)
@@ -61,10 +59,8 @@ def read_experiment(spec: Mapping[str, Any], inputs: Mapping[str, Path]) -> Expe
     return Experiment(spec, tuple(families))
 
 
-def _family_of(spec: Mapping[str, Any], planned: Mapping[str, Any]) -> FamilyKey:
-    if "task" in planned:
-        return planned["task"], planned.get("artifact")
-    return ("KEYWORD_INCLUSION", "FEATURE_AMBIGUITY") if spec["data"].get("cell") == FLAT else (None, None)
+def _family_of(planned: Mapping[str, Any]) -> FamilyKey:
+    return planned.get("task"), planned.get("artifact")
 
 
 def variant_name(variant: Variant | None) -> str | None:
@@ -88,12 +84,23 @@ def _key_of(planned: Mapping[str, Any]) -> CellKey:
 
 def _cells(family: FamilyKey, gathered: Mapping[CellKey, _Gathered]) -> dict[CellKey, Cell]:
     found: dict[CellKey, Cell] = {}
-    by_text = family == CHECKED_BY_TEXT and all(text_is_scored(run) for one in gathered.values() for run in one.runs)
+    texts = _fewest_texts(gathered) if family == CHECKED_BY_TEXT else None
+    by_text = texts is not None and texts >= MIN_TEXTS
     for key, one in sorted(gathered.items(), key=lambda entry: entry[0].order):
         runs = tuple(sorted(one.runs, key=lambda run: run.seed))
         missing = tuple(sorted(one.missing, key=lambda missed: missed.seed))
-        found[key] = Cell(family, key, one.variant, tuple(sorted(one.seeds)), runs, missing, by_text)
+        found[key] = Cell(family, key, one.variant, tuple(sorted(one.seeds)), runs, missing, by_text, None if by_text else texts)
     return found
+
+
+def _fewest_texts(gathered: Mapping[CellKey, _Gathered]) -> int:
+    """The smallest number of judged texts, over all planned seeds, of a cell's test items and of the validation items of its core gate."""
+    found: list[int] = []
+    for key, one in gathered.items():
+        gated = key.variant is None and key.rate in (None, 0.0)
+        for split in ("test", "validation") if gated else ("test",):
+            found += [texts_scored(run, split) * len(one.seeds) for run in one.runs]
+    return min(found, default=0)
 
 
 def _prepared(spec: Mapping[str, Any], inputs: Mapping[str, Path]) -> dict[FamilyKey, dict[int, Mapping[str, Any]]]:
@@ -105,12 +112,12 @@ def _prepared(spec: Mapping[str, Any], inputs: Mapping[str, Path]) -> dict[Famil
     for one in listed:
         name = f"prepared:{one['input']}"
         if name in inputs:
-            found.setdefault(_family_of(spec, one), {})[int(one["seed"])] = read_json(name, inputs[name])
+            found.setdefault(_family_of(one), {})[int(one["seed"])] = read_json(name, inputs[name])
     return {family: dict(sorted(seeds.items())) for family, seeds in found.items()}
 
 
 def _selections(spec: Mapping[str, Any], inputs: Mapping[str, Path]) -> dict[FamilyKey, Mapping[str, Any]]:
-    names = {_family_of(spec, one): f"selection:{one['input']}" for one in spec.get("selections") or []}
+    names = {_family_of(one): f"selection:{one['input']}" for one in spec.get("selections") or []}
     return {family: read_json(name, inputs[name]) for family, name in names.items() if name in inputs}
 
 

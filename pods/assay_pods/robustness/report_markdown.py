@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from assay_pods.robustness.report_parts import Part, heading_lines, method_of
 from assay_pods.robustness.report_sections import Table, claims_table, family_tables
-from assay_pods.robustness.report_table import Part, heading_lines, method_of
 
 Document = Mapping[str, Any]
 

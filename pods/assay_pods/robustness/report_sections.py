@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from assay_pods.robustness.report_table import Part, figure_of, method_of, p_of, rate_of
+from assay_pods.robustness.report_parts import Part, figure_of, method_of, p_of, rate_of
 
 Document = Mapping[str, Any]
 

@@ -76,7 +76,7 @@ def caveats(judges: Judges, document: Document) -> list[str]:
     if len(document["seeds"]) == 1:
         said.append("One seed: intervals are over items only, for these checkpoints; another training run may give other figures.")
     for judge in judges:
-        said += _prefixed(judge.family, _erosion_sentences(judge), document)
+        said += _prefixed(judge.family, [*_erosion_sentences(judge), *_text_sentences(judge.family)], document)
     whole = any(judge.family.whole_grid for judge in judges)
     rates = "at several learning rates" if whole else "at one learning rate"
     said.append(
@@ -112,6 +112,13 @@ def _erosion_sentences(judge: Judge) -> list[str]:
     elif start is not None and start.learned:
         said.append("The core was present in the start model, after the warm-up: what follows measures erosion, not learning.")
     return said
+
+
+def _text_sentences(family: Family) -> list[str]:
+    """What accuracies rest on, where that is the checker."""
+    if not any(cell.by_text for cell in family.cells.values()):
+        return []
+    return ["Accuracies, gaps and core gates are the checker's on generated text; margins and the check without the prompt are not."]
 
 
 def where_of(cell: Document) -> str:
@@ -183,7 +190,7 @@ def _cell_sentences(cells: Sequence[Document]) -> list[str]:
             said.append(f"{where}: {cell['reason']}.")
         if cell["verdict"] == "CONTROL_FAILED":
             said.append(f"{where}: not measurable, because a control failed ({cell['reason']}).")
-        if cell["verdict"] == "SCORES_DISAGREE":
+        if cell["verdict"] in ("TEXT_TOO_FEW", "SCORES_DISAGREE"):
             said.append(f"{where}: {cell['reason']}.")
         if cell["coreMargin"] is not None and cell.get("cueToCore", "") is None:
             said.append(f"{where}: E/C is not given, because the interval of the core margin is not above 0.")
@@ -207,6 +214,8 @@ def _length_sentences(cell: Document) -> list[str]:
     if lengths is None or cell["verdict"] == "SCORES_DISAGREE":
         return []
     said = f"{lengths['unequalItems']} of {lengths['items']} answers differ in token count from their counterpart"
+    if cell["primaryScore"] == "generatedText" and lengths["disagreeing"]:
+        return [f"{said}; forced choice by sum and by mean over tokens disagree on {', '.join(lengths['disagreeing'])} items."]
     return [f"{said}; accuracy by sum and by mean over tokens agree."] if not lengths["disagreeing"] else [f"{said}."]
 
 

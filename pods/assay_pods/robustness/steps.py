@@ -75,6 +75,12 @@ def texts_of(epoch: Iterable[StepRows]) -> list[Text]:
     return list(dict.fromkeys(text for step in epoch for text in step.texts))
 
 
+def untied(plan: Plan, rows: Sequence[Record], recipe: Recipe) -> list[Record]:
+    """Gives the rows that set a right answer against a wrong one: all but those that became ties."""
+    tied = _tied_pairs(plan, recipe)
+    return [row for row in rows if row.pair_id not in tied]
+
+
 def _dpo_step(plan: Plan, rows: Sequence[Record], tied: dict[str, tuple[Text, Text]]) -> StepRows:
     sides = [tied.get(row.pair_id, (plan.text(row, True), plan.text(row, False))) for row in rows]
     ties = [row.pair_id in tied for row in rows] if tied else []

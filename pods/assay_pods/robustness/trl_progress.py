@@ -8,6 +8,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 from assay_pods.common.checkpoint_files import read_state
 from assay_pods.common.checkpoints import Checkpoints, Training
 from assay_pods.common.context import RunContext
+from assay_pods.robustness.attention import for_scoring
 from assay_pods.robustness.train import Work, note_quarter, tell_step
 from assay_pods.robustness.train_log import TrainLog, check_finite
 
@@ -46,7 +47,8 @@ class Progress(TrainerCallback):
         self._log.losses.append(float(logs["loss"]))
         tell_step(self._context, self._log)
         model = kwargs["model"]
-        note_quarter(self._log, self._work, model.get_base_model() if hasattr(model, "get_base_model") else model)
+        with for_scoring(model.get_base_model() if hasattr(model, "get_base_model") else model) as plain:
+            note_quarter(self._log, self._work, plain)
         model.train()
         if self._context.score_partial_requested:
             control.should_training_stop = True

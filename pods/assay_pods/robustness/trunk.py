@@ -79,15 +79,18 @@ def extended(cut: Cut, plan: Plan, made: Trunk, texts: Sequence[Text]) -> Trunk:
         cut: The reference model.
         plan: The plan, whose tree grows.
         made: What is known so far.
-        texts: The texts; those that the tree has already cost nothing.
+        texts: The texts; those that were foreseen as trained cost nothing.
     """
-    missing = [text for text in dict.fromkeys(texts) if text not in plan.tree.paths]
+    foreseen = set(plan.trained_texts)
+    # Of a text that was only to be scored the end token's log-probability is not known yet.
+    missing = [text for text in dict.fromkeys(texts) if text not in foreseen]
+    if not missing:
+        return made
     known = len(plan.tree)
     for text in missing:
-        plan.tree.add(text, plan.encoder.encode(text))
+        if text not in plan.tree.paths:
+            plan.tree.add(text, plan.encoder.encode(text))
     added = len(plan.tree) - known
-    if not added:
-        return made
     hidden_td = made.hidden_td
     if hidden_td is not None:
         hidden_td = torch.cat([hidden_td, torch.zeros(added, hidden_td.shape[1])])

@@ -69,7 +69,7 @@ def _rows(records: list[Record], recipe: Recipe, spec: Any) -> tuple[list[Record
     own = [record for record in records if record.split == "warmup"]
     pairs = list(pairs_of(own or records, "warmup" if own else "train").values())[: spec["warmup"]["pairs"]]
     usable = pairs[: order.usable_pairs(len(pairs), recipe.prompts_per_step)]
-    return select_renders(usable, Rate(0.0, spec.get("rateMode", "CORRELATION")), recipe.seed), not own
+    return select_renders(usable, Rate(0.0, spec["rateMode"]), recipe.seed), not own
 
 
 def _fit(

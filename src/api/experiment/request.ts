@@ -88,13 +88,13 @@ function tasksOf(source: DataSource, preset: PresetValues): RobustnessRequest["t
   return source.kind === "PREFERENCE" ? [] : [taskOfFormat[source.format]];
 }
 
-/** Uploaded preference rows carry their own cue, whatever a preset says. */
+/** Rows of a user's own have a cue and no slices, whatever a preset says. */
 function artifactsOf(
   { artifacts }: RobustnessInput,
   source: DataSource,
   preset: PresetValues,
 ): RobustnessRequest["artifacts"] {
-  return artifacts ?? (source.kind === "PREFERENCE" ? defaultValues.artifacts : preset.artifacts);
+  return artifacts ?? (source.kind === "GENERATED" ? preset.artifacts : defaultValues.artifacts);
 }
 
 function warmupOf({ pairs, epochs, learningRate }: WarmupInput, preset: Warmup | null): Warmup | null {
@@ -128,6 +128,7 @@ function mitigationsOf({ tieFraction, groupBalanced, groupDroStepSize }: Mitigat
     tieFraction: tieFraction ?? null,
     groupBalanced: groupBalanced ?? false,
     groupDroStepSize: groupDroStepSize ?? null,
+    rate: null,
   };
 }
 

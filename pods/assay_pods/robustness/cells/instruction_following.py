@@ -14,7 +14,7 @@ from itertools import count, islice
 from assay_pods.common.seeds import stream
 from assay_pods.robustness.cells import instruction_texts as text
 from assay_pods.robustness.cells.ambiguity import AmbiguousItem, Turns, rows_of
-from assay_pods.robustness.cells.cell import Cell, CellRequest, core_digest, split_of
+from assay_pods.robustness.cells.cell import Cell, CellRequest, core_digest, first_of, split_of
 from assay_pods.robustness.cells.constraints import CONSTRAINTS, Content
 from assay_pods.robustness.cells.narrow import NarrowItem, narrow_rows, roles
 from assay_pods.robustness.checkers import passes
@@ -124,7 +124,7 @@ def _turns(lines: Iterable[str]) -> Turns:
 
 @lru_cache(maxsize=32)
 def _contents(split: str, wanted: int, seed_and_core: tuple[int, str]) -> tuple[Content, ...]:
-    """Draws texts of a split, each once; a text's split depends on nothing but the text.
+    """Draws texts of a split, each once; a text's split depends on nothing but the text. SIZE_TOO_LARGE, when so many are not found.
 
     A text must be English to the language detector in either case, or its own right completion would fail the official checker.
     """
@@ -134,7 +134,8 @@ def _contents(split: str, wanted: int, seed_and_core: tuple[int, str]) -> tuple[
     drawn = (_draw(rng, SENTENCES[core]) for _ in islice(count(), max(1, wanted) * DRAWS_A_TEXT_MAX))
     fresh = (said for said in drawn if said.text not in seen and not seen.add(said.text))
     ours = (said for said in fresh if split_of(core_digest("instruction", said.text)) == split)
-    return tuple(islice((said for said in ours if _is_clear(said.text)), wanted))
+    clear = list(islice((said for said in ours if _is_clear(said.text)), wanted))
+    return tuple(first_of(clear, wanted, f"{split} texts with the core {core}"))
 
 
 def _draw(rng: random.Random, sentences: tuple[int, int]) -> Content:

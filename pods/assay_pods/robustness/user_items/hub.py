@@ -6,6 +6,7 @@ from typing import Any
 
 import datasets
 from datasets.exceptions import DatasetNotFoundError
+from huggingface_hub import HfApi
 from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 
 from assay_pods.common.context import BadInputError, TransientError
@@ -27,13 +28,26 @@ def fetch(data: Mapping[str, Any], cache_dir: Path) -> list[dict[str, Any]]:
         )
     except (RepositoryNotFoundError, RevisionNotFoundError, GatedRepoError, HFValidationError, ValueError) as wrong:
         raise BadInputError("DATASET_INVALID", f"wanted the hub data set {name}, got: {wrong}") from wrong
-    except (OSError, DatasetNotFoundError) as wrong:
+    except OSError as wrong:
         # Without a network the library says "not found" too, so only a hub that answered can refuse for good.
+        if isinstance(wrong, DatasetNotFoundError) and _is_refused(data):
+            raise BadInputError("DATASET_INVALID", f"wanted the hub data set {name}, but the hub has none: {wrong}") from wrong
         raise TransientError("DATASET_UNREACHABLE", f"wanted {name} from the hub, which did not answer: {wrong}") from wrong
     if len(found) > ROWS_MAX:
         raise BadInputError("DATASET_INVALID", f"wanted at most {ROWS_MAX} rows, got {len(found)} in {name}")
     rows = [dict(row) for row in found]
     return paragraphs(rows) if data["format"] == "SQUAD" else rows
+
+
+def _is_refused(data: Mapping[str, Any]) -> bool:
+    """Whether the hub itself says that there is no such data set or revision, or none for everybody."""
+    try:
+        HfApi().dataset_info(data["id"], revision=data["revision"])
+    except (RepositoryNotFoundError, RevisionNotFoundError, GatedRepoError):
+        return True
+    except Exception:  # noqa: BLE001 - whatever else goes wrong on the way, nobody has refused
+        return False
+    return False
 
 
 def paragraphs(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
