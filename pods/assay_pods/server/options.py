@@ -12,7 +12,7 @@ from assay_pods.server.pod import PodSettings
 
 _Number = TypeVar("_Number", int, float)
 
-_DEFAULT_CAPABILITIES = ("robustness=assay_pods.robustness.run:run",)
+_DEFAULT_CAPABILITIES = ("robustness=assay_pods.robustness.run:run", "retrieval=assay_pods.retrieval.run:run")
 
 # The libraries load most of their modules only when asked: name the ones that runs will ask for.
 _DEFAULT_PRELOAD = (
