@@ -6,7 +6,7 @@ import pytest
 
 from assay_pods.common.context import BadInputError
 from assay_pods.retrieval import collections, files, splits
-from tests.retrieval_steps import CROSS_FIT, PLANTED, collect, spec
+from tests.retrieval_collect import CROSS_FIT, PLANTED, collect, spec
 
 FULL = {"kind": "PLANTED", "topics": 60, "unseenTopics": 40, "phrasings": 16, "documentsPerTopic": 20, "seed": 3}
 

@@ -4,7 +4,7 @@ import pytest
 
 from assay_pods.common.context import BadInputError
 from assay_pods.retrieval import files, splits
-from tests.retrieval_steps import collect
+from tests.retrieval_collect import collect
 
 COLLECTION = {"kind": "UPLOADED", "corpus": "0" * 64, "queries": "0" * 64, "qrels": "0" * 64, "qrelsTrain": None, "qrelsDev": None}
 CORPUS = "".join(f"d{number}\ttext of the document {number} about subject {number}\n" for number in range(40))

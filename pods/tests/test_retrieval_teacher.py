@@ -11,7 +11,7 @@ from assay_pods.retrieval import collections, files
 from assay_pods.retrieval.expand import expand
 from assay_pods.retrieval.expansion import endpoint
 from tests.local_context import LocalContext
-from tests.retrieval_steps import collect, spec
+from tests.retrieval_collect import collect, spec
 from tests.teacher_server import TeacherServer, completion
 from tests.tiny import tokenizer_of, write_tiny_model
 
