@@ -29,9 +29,9 @@ that it never saw. It shows that the machinery works; it says nothing about real
 const demoSettings = {
   collection: {
     kind: "PLANTED",
-    planted: { topics: 16, unseenTopics: 8, phrasings: 12, documentsPerTopic: 4, seed: 7 },
+    planted: { topics: 30, unseenTopics: 12, phrasings: 12, documentsPerTopic: 5, seed: 7 },
   },
-  student: { layers: 2, epochs: 8, batch: 16, learningRate: 0.0005 },
+  student: { layers: 3, epochs: 6, batch: 16, learningRate: 0.0003 },
   encoder: { maxLength: 64 },
 } as const;
 
