@@ -85,6 +85,12 @@ def caveats(experiment: Experiment, document: Document) -> list[str]:
         "The expanded encoder is a reference above, not a bound: it may itself be below the base.",
         "Latencies are of one query at a time on this machine; what an LLM takes to write an expansion is not in them.",
     ]
+    collection = document["collection"]
+    if collection["kind"] == "PLANTED" and "unseenTopics" in collection:
+        said.append(
+            "The base finds less than chance in a planted collection, because decoys stand first for invented names. A student that leaves "
+            f"the decoys finds topics that it never saw about as often as chance, 1 in {collection['topics'] + collection['unseenTopics']}."
+        )
     if experiment.missing:
         said.append(f"{len(experiment.missing)} of {len(experiment.spec['cells'])} trainings gave no ranking.")
     closed = [gate["fold"] for gate in document["gate"] if not gate["open"]]
