@@ -60,7 +60,7 @@ class Steps:
         self.files: dict[str, Path] = {}
         self.results: dict[str, dict[str, Any]] = {}
 
-    def do(self, step: str, name: str | None = None, inputs: Mapping[str, Path] | None = None, **changes: Any) -> dict[str, Any]:
+    def do(self, step: str, name: str | None = None, inputs: Mapping[str, Path] | None = None, /, **changes: Any) -> dict[str, Any]:
         """Does a step; its files are known by their names without ending, of a train run behind the run's name."""
         self.context = LocalContext(self.folder / (name or step), self.spec | {"step": step} | changes, {**self.files, **(inputs or {})})
         result = run(self.context)
