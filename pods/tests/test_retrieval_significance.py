@@ -35,6 +35,13 @@ def test_no_difference_at_all_has_p_1_and_no_t():
     assert (found.interval.low, found.interval.high) == (0.0, 0.0)
 
 
+def test_a_difference_of_the_last_bit_is_a_tie():
+    base = np.array([0.1, 0.7, 0.3])
+    found = paired((base + base + base) / 3, base, "over three seeds")
+    assert ((base + base + base) / 3 != base).any(), "there is something to be passed over"
+    assert (found.wins, found.ties, found.losses, found.delta, found.p) == (0, 3, 0, 0.0, 1.0)
+
+
 def test_the_smallest_p_value_of_draws_is_never_0():
     assert sign_flip(np.ones(40), 2).p == 1 / 100_001
 
