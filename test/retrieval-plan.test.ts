@@ -182,6 +182,7 @@ describe("a retrieval request that cannot be planned", () => {
       { expansion: { ...endpoint, prompt: "Write." } },
       "expansion.prompt: wanted a text with {query}",
     ],
+    ["another variable of the pods", { expansion: { ...endpoint, secretEnv: "PATH" } }, "expansion.secretEnv"],
     ["a key in place of its variable", { expansion: { ...endpoint, secretEnv: "sk-12" } }, "expansion.secretEnv"],
     ["alpha 1 as a mixture", { student: { mixedAlphas: [1] } }, "student.mixedAlphas: wanted at most 5 values"],
     ["no learning", { student: { learningRate: 0 } }, "student.learningRate: wanted a number above 0"],

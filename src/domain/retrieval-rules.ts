@@ -97,9 +97,9 @@ function expansionFaults(expansion: Expansion, path: Path): AssayError[] {
     ...unless(model.trim() !== "" && model.length <= 200, at("model"), "1 to 200 characters", model),
     ...askingFaults(expansion, path),
     ...unless(
-      secretEnv === null || /^[A-Z][A-Z0-9_]{0,99}$/.test(secretEnv),
+      secretEnv === null || /^ASSAY_TEACHER_[A-Z0-9_]{1,80}$/.test(secretEnv),
       at("secretEnv"),
-      "the name of a variable, in capitals",
+      "the name of a variable that begins with ASSAY_TEACHER_",
       secretEnv,
     ),
     ...inRange(expansion.pricePerMillionPromptTokens, [0, 1e6], at("pricePerMillionPromptTokens")),

@@ -123,7 +123,7 @@ export class ExpansionInput {
 
   @Field(() => String, {
     ...maybe,
-    description: "The variable of the pods that holds the key; the key itself is never sent here.",
+    description: "The pods' variable that holds the key, ASSAY_TEACHER_ and a name; the key itself is never sent here.",
   })
   readonly secretEnv?: string | null;
 
