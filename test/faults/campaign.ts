@@ -42,7 +42,7 @@ const TTL_MS = 3_000;
 const TENANTS = 2;
 const CLIENTS_PER_TENANT = 2;
 const DRAIN_MS = 300_000;
-const LONGER_MS = 180_000;
+const LONGER_MS = 300_000;
 
 /**
  * A whole service as processes, two of each role and three pods, with real PostgreSQL and a real Kafka, links that can be torn,
@@ -97,6 +97,7 @@ class Stage {
       {
         processes: services,
         links: this.links,
+        stormy: this.workLink(), // a relay publishes, then notes that it did
         servers: [postgres.asServer(this.links), brokerServer(broker)],
         ttlMs: TTL_MS,
       },
@@ -160,6 +161,12 @@ class Stage {
       await this.link("work-postgres", access.work),
     ];
     return { ...access, app: { ...access.app, port: app.port }, work: { ...access.work, port: work.port } };
+  }
+
+  private workLink(): TcpProxy {
+    const link = this.links.get("work-postgres");
+    if (link === undefined) throw new RangeError("wanted a link between the roles that work and their database");
+    return link;
   }
 
   private async link(name: string, target: { host: string; port: number }): Promise<TcpProxy> {

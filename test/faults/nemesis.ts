@@ -17,10 +17,15 @@ export interface Targets {
   readonly processes: readonly TestProcess[];
   /** Links by what they join. */
   readonly links: ReadonlyMap<string, TcpProxy>;
+  /** The link between two steps that belong together: seldom hit by chance in the moment that matters, so it is often reset. */
+  readonly stormy: TcpProxy;
   readonly servers: readonly Server[];
   /** The lease's time to live, which decides what a long silence is. */
   readonly ttlMs: number;
 }
+
+/** Share of link faults that are resets without end of the stormy link. */
+const STORM_SHARE = 0.3;
 
 /** How the nemesis works. */
 export interface NemesisOptions {
@@ -80,6 +85,10 @@ export class Nemesis {
   }
 
   private linkFault(): Fault | undefined {
+    const { stormy } = this.targets;
+    if (this.options.random.chance(STORM_SHARE)) {
+      return { weight: 1, act: () => this.told("link", { state: "STORM" }, () => this.storm(stormy)) };
+    }
     const found = this.any([...this.targets.links]);
     if (found === undefined) return undefined;
     const [name, link] = found;

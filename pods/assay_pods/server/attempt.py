@@ -189,7 +189,10 @@ class Attempt:
         self._enforce(now)
         for event in events:
             body = event.WhichOneof("body")
-            if body == "done":
+            if body == "done" and self._verdict is not None:
+                # It was ended before this was heard, and its files will not come any more.
+                self._last_usage = event.done.usage
+            elif body == "done":
                 self._outcome = event.done
                 self._exit_by = now + _EXIT_WITHIN_S
             elif body == "progress":
