@@ -98,7 +98,17 @@ describe("the arguments of assay retrieval", () => {
     for (const flag of ["collection", "corpus", "queries", "qrels", "qrels-train", "qrels-dev", "gains", "split"]) {
       assert.ok(retrievalUsage.includes(`--${flag} `), flag);
     }
-    for (const flag of ["expansions", "endpoint", "teacher", "secret-env", "encoder", "seeds", "gate", "name"]) {
+    for (const flag of [
+      "expansions",
+      "endpoint",
+      "teacher",
+      "secret-env",
+      "encoder",
+      "seeds",
+      "gate",
+      "index",
+      "name",
+    ]) {
       assert.ok(retrievalUsage.includes(`--${flag} `), flag);
     }
   });

@@ -143,6 +143,15 @@ describe("a plan of a retrieval experiment", () => {
     }
   });
 
+  it("measures an approximate index in the teacher's run alone, and only where one is asked for", () => {
+    const [without, asked] = [plan(), plan({ approximate: "HNSW" })];
+    for (const step of ["corpus", "encode", "queries", "expand"]) {
+      assert.deepEqual(digests(step, asked), digests(step, without), step);
+    }
+    const specs = [without, asked].map((one) => of("teach", one).map(({ spec }) => JSON.parse(spec).approximate));
+    assert.deepEqual(specs, [[undefined], ["HNSW"]]);
+  });
+
   it("does not ask the gate for contrastive training, which distils nothing", () => {
     const asked = of("train", plan({ seeds: [1] })).filter(({ spec }) => "gate" in JSON.parse(spec));
     assert.deepEqual(

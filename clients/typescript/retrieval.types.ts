@@ -251,6 +251,7 @@ export interface RetrievalSpec {
   };
   readonly shards?: number;
   readonly storage?: "FLOAT32" | "FLOAT16";
+  readonly approximate?: "HNSW" | "IVF_PQ";
   readonly student?: {
     readonly mixedAlphas?: readonly number[];
     readonly layers?: number;

@@ -58,7 +58,7 @@ def queries():
     return [*tested, Query("q900", "nothing answers", "test"), *(Query(f"t{place}", f"learn {place}", "train") for place in range(10))]
 
 
-def report(folder, rank=helped, gate=None, result=None, told=None, without=(), **changes):
+def report(folder, rank=helped, gate=None, result=None, told=None, taught=None, without=(), **changes):
     """Writes the inputs of a report, makes it, and gives its context and document.
 
     Args:
@@ -67,6 +67,7 @@ def report(folder, rank=helped, gate=None, result=None, told=None, without=(), *
         gate: What teach says of the gate; open where left out.
         result: What each train run answers, beside what it is.
         told: What the step expand answers.
+        taught: What teach says beside its gate and its latencies.
         without: Places of trainings that gave no ranking.
         changes: Fields of the spec that differ.
     """
@@ -82,7 +83,7 @@ def report(folder, rank=helped, gate=None, result=None, told=None, without=(), *
     times = {"encoder": 4.0, "encoderExpanded": 9.0, "search": 1.0, "bm25": 0.5}
     open_gate = [{"fold": 0, "open": True, "delta": 0.5, "low": 0.4, "high": 0.6, "queries": 9}]
     latency = {name: {"p50": value, "p95": 2 * value} for name, value in times.items()}
-    paths["teach"].write_text(json.dumps({"gate": gate or open_gate, "seconds": {"latencyMs": latency}}))
+    paths["teach"].write_text(json.dumps({"gate": gate or open_gate, "seconds": {"latencyMs": latency}} | (taught or {})))
     paths["expand"].write_text(json.dumps(told or {"queries": {}}))
     for cell in made["cells"]:
         answer = {"kind": cell["system"], "seconds": {"wall": 2.0, "cpu": 3.0, "encoderMs": {"p50": 4.0, "p95": 8.0}}} | (result or {})

@@ -4,7 +4,7 @@ import { datasetKinds } from "../domain/dataset.js";
 import { capabilities, eventKinds, experimentStates } from "../domain/experiment.js";
 import { distillationVerdicts } from "../domain/leaderboard.js";
 import { reusePolicies } from "../domain/options.js";
-import { collectionKinds, expansionKinds, gatePolicies, splitKinds } from "../domain/retrieval.js";
+import { approximateKinds, collectionKinds, expansionKinds, gatePolicies, splitKinds } from "../domain/retrieval.js";
 import { retrievalSystems } from "../domain/retrieval-systems.js";
 import {
   attentions,
@@ -579,6 +579,15 @@ export const GatePolicyEnum = published(gatePolicies, {
   values: {
     ENFORCE: "Nothing is distilled, and the report says so.",
     REPORT: "It is trained all the same, and the report says so.",
+  },
+});
+
+export const ApproximateKindEnum = published(approximateKinds, {
+  name: "ApproximateKind",
+  description: "An approximate index by FAISS, in memory.",
+  values: {
+    HNSW: "A graph over all vectors.",
+    IVF_PQ: "Inverted lists of product-quantised vectors; 256 documents or more, of a width divisible by 4.",
   },
 });
 

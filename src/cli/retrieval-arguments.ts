@@ -33,6 +33,7 @@ export interface RetrievalOptions {
   /** Gains for relevance codes, where these are not gains themselves. */
   readonly gains?: readonly { readonly code: number; readonly gain: number }[];
   readonly gate?: "ENFORCE" | "REPORT";
+  readonly index?: "HNSW" | "IVF_PQ";
   /** Whether everything is worked on, also what an earlier run has answered. */
   readonly fresh: boolean;
   /** Whether the command ends once the experiment is accepted. */
@@ -66,6 +67,7 @@ contrastive training and a shuffled teacher. Shows how far it is, and prints the
   --encoder MODEL     a folder with a SentenceTransformer in safetensors, or a hub model as owner/name@commit (default: all-MiniLM-L6-v2)
   --seeds N           seeds of each training (default: the service's)
   --gate HOW          enforce (train only where the expanded encoder beats the plain one on dev queries) or report
+  --index HOW         hnsw or ivf-pq: also build this approximate index, and report how much of exact search it finds
   --name TEXT         its name (default: what it runs on)
   --fresh             work on everything; otherwise equal runs are answered from earlier ones
   --detach            print the experiment's id and end; the service goes on with it
@@ -93,6 +95,7 @@ const flags = {
   encoder: text,
   seeds: text,
   gate: text,
+  index: text,
   name: text,
   fresh: yes,
   detach: yes,
@@ -103,6 +106,7 @@ type Values = ReturnType<typeof flagsIn<typeof flags>>["values"];
 
 const seedsMax = 100;
 const splits = ["HASH", "GIVEN", "CROSS-FIT"] as const;
+const indexes = ["HNSW", "IVF-PQ"] as const;
 const gates = ["ENFORCE", "REPORT"] as const;
 
 /** Reads the arguments of `assay retrieval`. Throws INVALID_INPUT for anything that is not one. */
@@ -124,8 +128,14 @@ export function parseRetrievalArguments(args: readonly string[]): RetrievalOptio
     ...(chosen === undefined ? {} : { split: chosen === "CROSS-FIT" ? "CROSS_FIT" : chosen }),
     ...(gains === undefined ? {} : { gains: gainsIn(gains) }),
     ...(gate === undefined ? {} : { gate: choice("--gate", gate, gates) }),
+    ...indexIn(values),
     ...(out === undefined ? {} : { out: resolve(out) }),
   };
+}
+
+function indexIn({ index }: Values): Pick<RetrievalOptions, "index"> {
+  if (index === undefined) return {};
+  return { index: choice("--index", index, indexes) === "HNSW" ? "HNSW" : "IVF_PQ" };
 }
 
 function collectionIn(values: Values): RetrievalOptions["collection"] {

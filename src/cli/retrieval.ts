@@ -30,7 +30,7 @@ export async function retrievalSpec(
   options: RetrievalOptions,
   screen: Screen,
 ): Promise<RetrievalSpec> {
-  const { collection, encoder, fresh, seeds, split, gains, gate } = options;
+  const { collection, encoder, fresh, seeds, split, gains, gate, index } = options;
   const project = await client.project();
   const model = await registered(client, project.id, encoder);
   screen.say(`Encoder: ${model.name}, SHA-256 ${model.digest.slice(0, 12)}…`);
@@ -47,6 +47,7 @@ export async function retrievalSpec(
     ...(chosen === undefined ? {} : { split: { kind: chosen } }),
     ...(gains === undefined ? {} : { gains }),
     ...(gate === undefined ? {} : { gate }),
+    ...(index === undefined ? {} : { approximate: index }),
     ...(seeds === undefined ? {} : { seeds: Array.from({ length: seeds }, (_, i) => firstSeed + i) }),
   };
 }

@@ -80,8 +80,9 @@ export class RetrievalSpecs {
 
   /** Of the run that computes the teacher's vectors, the untrained rows and the gate. */
   teach(): Json {
-    const { dropIdenticalIds } = this.#request;
-    return { ...this.#of("teach"), encoder: this.#encoder, dropIdenticalIds, confidence: RETRIEVAL_CONFIDENCE };
+    const { dropIdenticalIds, approximate } = this.#request;
+    const asked = { encoder: this.#encoder, dropIdenticalIds, confidence: RETRIEVAL_CONFIDENCE };
+    return { ...this.#of("teach"), ...asked, ...(approximate === null ? {} : { approximate }) };
   }
 
   /** Of one training. */

@@ -89,6 +89,10 @@ export interface StudentOptions {
 export const gatePolicies = ["ENFORCE", "REPORT"] as const;
 export type GatePolicy = (typeof gatePolicies)[number];
 
+/** Kinds of approximate index whose recall can be measured beside exact search. */
+export const approximateKinds = ["HNSW", "IVF_PQ"] as const;
+export type ApproximateKind = (typeof approximateKinds)[number];
+
 /** A retrieval experiment as it was asked for, with every default filled in. */
 export interface RetrievalRequest {
   readonly name: string;
@@ -103,6 +107,8 @@ export interface RetrievalRequest {
   /** Parts of the corpus that pods encode apart from one another. */
   readonly shards: number;
   readonly storage: "float32" | "float16";
+  /** The index whose recall against exact search is reported; every row is searched exactly. Null for none. */
+  readonly approximate: ApproximateKind | null;
   readonly student: StudentOptions;
   readonly seeds: readonly number[];
   readonly gate: GatePolicy;

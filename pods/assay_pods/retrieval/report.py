@@ -91,6 +91,7 @@ def build(experiment: Experiment) -> dict[str, Any]:
         },
         "baseByTrecEval": counted.trec_eval,
         "gate": [dict(gate) for gate in experiment.teach["gate"]],
+        "approximate": experiment.teach.get("approximate"),
         "leaderboard": [row | {"key": _key(experiment, row)} for row in rows],
         "tests": family,
         "recoveredGain": recovered_gain(experiment),

@@ -144,6 +144,7 @@ def _lists(document: Document) -> list[tuple[str, Sequence[str]]]:
         cost.insert(0, f"Distilling once has cost less than expanding each query after {document['breakEven']['queries']} queries.")
     gain = document["recoveredGain"]["reason"]
     found = [
+        ("Approximate search", _approximate(document["approximate"])),
         ("Cost", cost),
         ("Recovered gain", [] if gain is None else [gain]),
         ("Missing", missing),
@@ -151,6 +152,19 @@ def _lists(document: Document) -> list[tuple[str, Sequence[str]]]:
         ("To keep in mind", document["caveats"]),
     ]
     return [(title, sentences) for title, sentences in found if sentences]
+
+
+def _approximate(found: Document | None) -> list[str]:
+    if found is None:
+        return []
+    said = [
+        f"{found['kind']} finds {found['recall']['10']:.1%} of the exact first 10 and {found['recall']['100']:.1%} of the exact first 100, "
+        f"as a mean over {found['queries']} queries of the base encoder."
+    ]
+    ndcg = found["ndcg@10"]
+    if ndcg["exact"] is not None:
+        said.append(f"nDCG@10 of BASE by this index is {ndcg['approximate']:.4f}, by exact search {ndcg['exact']:.4f}.")
+    return [*said, "Every row of the leaderboard is searched exactly."]
 
 
 def _value(estimate: Document) -> tuple[str, str]:

@@ -45,6 +45,7 @@ class Shards:
                     "COLLECTION_INVALID", f"shard {place}: wanted a vector an id, got {len(shard.vectors)} for {len(shard.ids)}"
                 )
         # Documents by their place in the order of ids: with it a tie is settled by comparing numbers.
+        self._starts = np.cumsum([0, *(len(shard.ids) for shard in shards)])
         order = sorted(range(len(self.ids)), key=lambda place: self.ids[place].encode())
         self._by_rank = np.array(order, dtype=np.int64)
         self._rank = np.empty(len(order), dtype=np.int64)
@@ -75,9 +76,23 @@ class Shards:
                 yield block, self._rank[begin + start : begin + start + len(block)]
             begin += len(shard.ids)
 
+    @property
+    def width(self) -> int:
+        """d, the length of a vector; 0 where there is none."""
+        return next((shard.vectors.shape[1] for shard in self.shards if len(shard.ids)), 0)
+
+    def rows(self, places: np.ndarray) -> np.ndarray:
+        """The vectors at places of `ids`, [n, d] float32 in the order asked for."""
+        found = np.empty((len(places), self.width), dtype=np.float32)
+        of_shard = np.searchsorted(self._starts, places, side="right") - 1
+        for number in np.unique(of_shard).tolist():
+            here = of_shard == number
+            found[here] = self.shards[number].vectors[places[here] - self._starts[number]]
+        return found
+
     @cached_property
-    def _place_of(self) -> dict[str, tuple[int, int]]:
-        return {one: (shard, row) for shard, part in enumerate(self.shards) for row, one in enumerate(part.ids)}
+    def _place_of(self) -> dict[str, int]:
+        return {one: place for place, one in enumerate(self.ids)}
 
     def vectors(self, ids: Sequence[str]) -> np.ndarray:
         """The vectors of some documents, [n, d] float32 in the order asked for.
@@ -85,8 +100,7 @@ class Shards:
         Raises:
             KeyError: there is no such document.
         """
-        rows = [self.shards[shard].vectors[row] for shard, row in (self._place_of[one] for one in ids)]
-        return np.array(rows, dtype=np.float32).reshape(len(ids), -1)
+        return self.rows(np.array([self._place_of[one] for one in ids], dtype=np.int64))
 
     def __contains__(self, one: object) -> bool:
         """Whether there is a document of this id."""

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from assay_pods.common.context import RunContext
-from assay_pods.retrieval import files, search, splits, vectors
+from assay_pods.retrieval import ann, files, search, splits, vectors
 from assay_pods.retrieval.bm25 import Bm25, expanded
 from assay_pods.retrieval.encoder import Encoder
 from assay_pods.retrieval.files import Expansion, Qrels, Query, Ranking
-from assay_pods.retrieval.metrics import RELEVANT, per_query
+from assay_pods.retrieval.metrics import RELEVANT, mean, per_query
 from assay_pods.retrieval.ordering import Pair
 from assay_pods.retrieval.significance import paired
 from assay_pods.retrieval.vectors import QueryVectors, unit
@@ -49,7 +49,8 @@ def teach(context: RunContext) -> dict[str, Any]:
     """Writes the query vectors, the rankings of what is not trained, and hard negatives; says whether the gate is open.
 
     Raises:
-        BadInputError: SCORES_NOT_FINITE, COLLECTION_INVALID, ENCODER_UNSUPPORTED.
+        BadInputError: SCORES_NOT_FINITE, COLLECTION_INVALID, ENCODER_UNSUPPORTED; INDEX_UNSUPPORTED, where the approximate index that
+            is asked for cannot be learnt from this collection.
     """
     started = (time.perf_counter(), time.process_time())
     case = _open(context)
@@ -63,10 +64,12 @@ def teach(context: RunContext) -> dict[str, Any]:
     gates = [_gate(case, fold, found) for fold in splits.folds(case.queries)]
     _save(case, found)
     context.progress("searching", len(systems), len(systems))
+    approximate = _approximate(case, found["BASE"])
     latency = _latency(case, systems)
     return {
         "step": "teach",
         "gate": gates,
+        "approximate": approximate,
         "rankingDepth": depth,
         "unexpanded": len(case.vectors.unexpanded),
         "nearTies": _near_ties(found["BASE"]),
@@ -135,6 +138,37 @@ def _gate(case: _Case, fold: int, found: Mapping[str, Mapping[str, list[Pair]]])
     low, high = compared.interval
     is_open = low is not None and low > 0
     return {"fold": fold, "open": is_open, "delta": compared.delta, "low": low, "high": high, "queries": len(base)}
+
+
+def _approximate(case: _Case, exact: Mapping[str, Sequence[Pair]]) -> dict[str, Any] | None:
+    """What an approximate index loses of BASE: its recall of the exact ranking, and its nDCG@10 beside the exact one.
+
+    Only this tells of the index: every row of the leaderboard is searched exactly.
+    """
+    kind = case.context.spec.get("approximate")
+    if kind is None:
+        return None
+    tested = [query for fold in splits.folds(case.queries) for query in splits.parts(case.queries, fold).test]
+    rows = case.vectors.rows(tested, case.vectors.base)
+    started = time.perf_counter()
+    index = ann.Ann(case.shards, kind)
+    built = time.perf_counter() - started
+    qrels = {query.id: case.qrels[query.id] for query in tested if query.id in case.qrels}
+    answers = dict(zip((query.id for query in tested), index.search(rows, SHALLOW, case.own(tested)), strict=True))
+    ndcg = {name: _mean_ndcg(qrels, rankings) for name, rankings in (("approximate", answers), ("exact", exact))}
+    recalls = [ann.recall(index, case.shards, rows, k) for k in (10, SHALLOW)]
+    return {
+        "kind": kind,
+        "recall": {str(one.k): one.value for one in recalls},
+        "queries": recalls[0].queries,
+        "ndcg@10": ndcg,
+        "seconds": {"build": built},
+    }
+
+
+def _mean_ndcg(qrels: Qrels, rankings: Mapping[str, Sequence[Pair]]) -> float | None:
+    values = per_query(qrels, rankings)
+    return mean(qrels, values, "ndcg@10").value if values else None
 
 
 def _save(case: _Case, found: Mapping[str, Mapping[str, list[Pair]]]) -> None:

@@ -44,6 +44,7 @@ export function retrievalRequestOf(input: RetrievalInput, documents: number | nu
     encoder: encoderOf(input.encoder ?? {}),
     shards: input.shards ?? Math.max(1, Math.ceil((documents ?? 0) / SHARD_DOCUMENTS)),
     storage: input.storage === "FLOAT16" ? "float16" : "float32",
+    approximate: input.approximate ?? null,
     student: studentOf(input.student ?? {}),
     seeds: seeds ?? defaultRetrievalSeeds,
     gate: input.gate ?? "ENFORCE",

@@ -1,6 +1,7 @@
 import { Field, Float, ID, InputType, Int, ObjectType } from "type-graphql";
-import type { CollectionKind, ExpansionKind, GatePolicy, QuerySplit } from "../../domain/retrieval.js";
+import type { ApproximateKind, CollectionKind, ExpansionKind, GatePolicy, QuerySplit } from "../../domain/retrieval.js";
 import {
+  ApproximateKindEnum,
   ExpansionKindEnum,
   GatePolicyEnum,
   PoolingEnum,
@@ -225,6 +226,13 @@ export class RetrievalInput {
 
   @Field(() => VectorStorageEnum, { ...maybe, description: "How document vectors are kept. Default FLOAT32." })
   readonly storage?: "FLOAT32" | "FLOAT16" | null;
+
+  @Field(() => ApproximateKindEnum, {
+    ...maybe,
+    description:
+      "Also build this approximate index (FAISS), and report its recall against exact search. Every row is searched exactly. Default none.",
+  })
+  readonly approximate?: ApproximateKind | null;
 
   @Field(() => StudentInput, { ...maybe, description: "How students are trained." })
   readonly student?: StudentInput | null;
