@@ -74,7 +74,7 @@ def report(folder, rank=helped, gate=None, result=None, told=None, taught=None, 
     folder.mkdir(parents=True, exist_ok=True)
     made, asked = spec(**changes), queries()
     tested = [query for query in asked if query.split == "test"]
-    paths = {name: folder / name for name in ("queries", "qrels", "expansions", "rankings", "teach", "expand")}
+    paths = {name: folder / name for name in ("queries", "qrels", "expansions", "rankings", "teach", "expand", "asked")}
     files.write_queries(paths["queries"], asked)
     files.write_qrels(paths["qrels"], {query.id: {f"d{query.id}": 0 if query.id == "q900" else 1} for query in asked})
     files.write_expansions(paths["expansions"], [files.Expansion(query.id, f"about {query.id}", "planted", "") for query in asked])
@@ -84,9 +84,21 @@ def report(folder, rank=helped, gate=None, result=None, told=None, taught=None, 
     open_gate = [{"fold": 0, "open": True, "delta": 0.5, "low": 0.4, "high": 0.6, "queries": 9}]
     latency = {name: {"p50": value, "p95": 2 * value} for name, value in times.items()}
     paths["teach"].write_text(json.dumps({"gate": gate or open_gate, "seconds": {"latencyMs": latency}} | (taught or {})))
+    missing = {"count": 2, "some": ["d1", "d2"]}
+    about = {
+        "judgedDocumentsMissing": missing,
+        "judgedQueriesMissing": {"count": 0, "some": []},
+        "warnings": ["2 judged documents are not there"],
+    }
+    paths["asked"].write_text(json.dumps(about))
     paths["expand"].write_text(json.dumps(told or {"queries": {}}))
     for cell in made["cells"]:
-        answer = {"kind": cell["system"], "seconds": {"wall": 2.0, "cpu": 3.0, "encoderMs": {"p50": 4.0, "p95": 8.0}}} | (result or {})
+        answer = {
+            "kind": cell["system"],
+            "alpha": cell["alpha"],
+            "selected": {"step": 1},
+            "seconds": {"wall": 2.0, "cpu": 3.0, "encoderMs": {"p50": 4.0, "p95": 8.0}},
+        } | (result or {})
         paths[f"result:{cell['input']}"] = folder / f"result-{cell['input']}"
         paths[f"result:{cell['input']}"].write_text(json.dumps(answer))
         if cell["input"] not in without:

@@ -23,7 +23,8 @@ def test_a_planted_gain_is_found_where_topics_were_seen_and_nowhere_else(tmp_pat
     groups = row_of(document, "SOFTQE")["groups"]
     assert groups["seen"]["delta"]["low"] > 0.3
     assert groups["unseen"]["delta"]["value"] == 0
-    assert document["queries"] == {"tested": 40, "withoutRelevant": 1, "unjudged": 0, "training": 10}
+    counted = {"tested": 40, "withoutRelevant": 1, "unjudged": 0, "training": 10}
+    assert document["queries"] | counted == document["queries"]
 
 
 def test_rows_are_means_over_seeds_ordered_by_ndcg_with_their_interval_inside(tmp_path):
@@ -176,3 +177,19 @@ def test_rankings_of_another_training_are_refused(tmp_path):
     with pytest.raises(BadInputError) as refused:
         read_experiment(context.spec, inputs)
     assert refused.value.code == "ITEMS_MISMATCH"
+
+
+def test_a_student_that_is_the_base_encoder_itself_is_called_that(tmp_path):
+    _, document = report(tmp_path / "trained")
+    chosen = {(one["system"], one["alpha"]): one for one in document["selection"]}
+    assert chosen["SOFTQE", 1.0] == {"system": "SOFTQE", "alpha": 1.0, "trainings": 2, "keptBase": 0}
+    assert not any("base encoder itself" in sentence for sentence in document["summary"])
+    _, kept = report(tmp_path / "kept", result={"selected": {"step": 0}})
+    assert any(sentence.startswith("In 2 of 2 trainings of SoftQE no step was better") for sentence in kept["summary"])
+
+
+def test_what_was_missing_from_the_files_is_reported(tmp_path):
+    context, document = report(tmp_path)
+    assert document["queries"]["judgedDocumentsMissing"] == 2
+    assert "Of the files: 2 judged documents are not there." in document["caveats"]
+    assert "2 judged documents are not there" in context.saved["report.txt"][1].read_text()

@@ -55,6 +55,7 @@ class Plan {
     );
     this.#add("report", specs.report(cells), [
       ...questions,
+      fromRun("asked", asked, "result.json"),
       expansion,
       fromRun("teach", taught, "result.json"),
       fromRun("rankings", taught, "rankings.jsonl"),

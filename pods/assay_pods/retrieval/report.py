@@ -19,7 +19,7 @@ from assay_pods.retrieval.metrics import mean
 from assay_pods.retrieval.report_cost import break_even, latencies, latency_saved_ms, one_off_seconds, query_costs
 from assay_pods.retrieval.report_inputs import Experiment, read_experiment
 from assay_pods.retrieval.report_pages import render_html, render_markdown, render_text
-from assay_pods.retrieval.report_rows import leaderboard, missing_rows, receipts, recovered_gain, tests
+from assay_pods.retrieval.report_rows import leaderboard, missing_rows, receipts, recovered_gain, selection, tests
 from assay_pods.retrieval.report_words import caveats, not_shown, summary, verdict
 from assay_pods.retrieval.trec_files import write_qrels, write_run
 
@@ -88,10 +88,13 @@ def build(experiment: Experiment) -> dict[str, Any]:
             "withoutRelevant": counted.excluded,
             "unjudged": len(experiment.tested) - len(experiment.qrels),
             "training": experiment.training,
+            "judgedDocumentsMissing": experiment.asked["judgedDocumentsMissing"]["count"],
+            "judgedQueriesMissing": experiment.asked["judgedQueriesMissing"]["count"],
         },
         "baseByTrecEval": counted.trec_eval,
         "gate": [dict(gate) for gate in experiment.teach["gate"]],
         "approximate": experiment.teach.get("approximate"),
+        "selection": selection(experiment),
         "leaderboard": [row | {"key": _key(experiment, row)} for row in rows],
         "tests": family,
         "recoveredGain": recovered_gain(experiment),

@@ -71,6 +71,8 @@ class Experiment:
     """Queries that train, in any fold."""
     systems: dict[str, System]
     missing: list[Missing]
+    asked: Mapping[str, Any]
+    """What the step `queries` found in the files."""
     teach: Mapping[str, Any]
     expand: Mapping[str, Any]
     results: list[Mapping[str, Any]]
@@ -120,6 +122,7 @@ def read_experiment(spec: Mapping[str, Any], inputs: Mapping[str, Path]) -> Expe
         training=len({query.id for parts in lists for query in parts.train}),
         systems=systems,
         missing=missing,
+        asked=json.loads(inputs["asked"].read_bytes()),
         teach=json.loads(inputs["teach"].read_bytes()),
         expand=json.loads(inputs["expand"].read_bytes()) if "expand" in inputs else {},
         results=results,

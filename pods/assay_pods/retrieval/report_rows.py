@@ -209,3 +209,11 @@ def _receipt(experiment: Experiment, query: str, text: str, group: str | None, s
 
 def _level(experiment: Experiment) -> float:
     return float(experiment.spec.get("confidence", 0.95))
+
+
+def selection(experiment: Experiment) -> list[dict[str, Any]]:
+    """Of each trained row, how many trainings there were, and in how many of them selection on dev queries kept the base encoder."""
+    counted: dict[tuple[str, float | None], list[bool]] = {}
+    for result in experiment.results:
+        counted.setdefault((result["kind"], result.get("alpha")), []).append(result["selected"]["step"] == 0)
+    return [{"system": name, "alpha": alpha, "trainings": len(kept), "keptBase": sum(kept)} for (name, alpha), kept in counted.items()]

@@ -46,6 +46,12 @@ def summary(document: Document) -> list[str]:
                 f"SoftQE minus {test['against']}: nDCG@10 {delta['value']:+.3f} [{delta['low']:+.3f}, {delta['high']:+.3f}], "
                 f"p {test['adjustedP']:.2g} after Holm; {test['wins']} queries won, {test['ties']} tied, {test['losses']} lost."
             )
+    chosen = next((one for one in document["selection"] if one["system"] == "SOFTQE"), None)
+    if chosen is not None and chosen["keptBase"]:
+        said.append(
+            f"In {chosen['keptBase']} of {chosen['trainings']} trainings of SoftQE no step was better on dev queries than the base, "
+            "so that the student is the base encoder itself."
+        )
     by = {row["system"]: row for row in document["leaderboard"]}
     for group, figures in by.get("SOFTQE", {}).get("groups", {}).items():
         delta = figures["delta"]
@@ -91,6 +97,7 @@ def caveats(experiment: Experiment, document: Document) -> list[str]:
             "The base finds less than chance in a planted collection, because decoys stand first for invented names. A student that leaves "
             f"the decoys finds topics that it never saw about as often as chance, 1 in {collection['topics'] + collection['unseenTopics']}."
         )
+    said += [f"Of the files: {warning}." for warning in experiment.asked["warnings"]]
     if experiment.missing:
         said.append(f"{len(experiment.missing)} of {len(experiment.spec['cells'])} trainings gave no ranking.")
     closed = [gate["fold"] for gate in document["gate"] if not gate["open"]]
