@@ -82,9 +82,10 @@ describe("a plan of a retrieval experiment", () => {
     assert.deepEqual(inputs(of("teach", planned)[0]), ["corpus", "queries", "qrels", "expansions", ...vectors]);
     assert.deepEqual(inputs(of("train", planned)[0]).slice(-6), vectors);
     assert.deepEqual(inputs(of("queries", planned)[0]), ["corpus", "queries", "qrels", "qrels-train"]);
-    assert.deepEqual(inputs(of("report", planned)[0]).slice(0, 8), [
+    assert.deepEqual(inputs(of("report", planned)[0]).slice(0, 9), [
       "queries",
       "qrels",
+      "asked",
       "expansions",
       "teach",
       "rankings",

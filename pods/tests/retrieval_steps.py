@@ -80,15 +80,16 @@ class Steps:
         for index in range(shards):
             self.do("encode", f"encode{index}", shard={"index": index, "count": shards, "storage": "float32"})
             self.keep(ids=f"ids:{index}", embeddings=f"embeddings:{index}")
-        for step in ("queries", "expand"):
+        for step in ("queries", "expand", "teach"):
             self.do(step)
             self.keep()
-        result = self.do("teach")
-        self.keep()
-        path = self.folder / "teach.json"
-        path.write_text(json.dumps(result))
-        self.files["teach"] = path
+        self._keep_result("queries", "asked")
+        self._keep_result("teach", "teach")
         return self
+
+    def _keep_result(self, step: str, name: str) -> None:
+        self.files[name] = self.folder / f"{name}.result.json"
+        self.files[name].write_text(json.dumps(self.results[step]))
 
     def train(self, kind: str, seed: int = 101, **student: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Trains a student; gives its result and its rankings."""
